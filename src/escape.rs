@@ -1,0 +1,65 @@
+//! Making text from a scanned file safe to show.
+//!
+//! Names and strings of a hostile file reach people through terminals, logs and reports. Control characters could
+//! drive the terminal, bidirectional marks could reorder what is read, and size could drown everything else.
+
+use std::fmt::Write as _;
+
+/// Longest text that a message or detail keeps, in characters.
+pub const CAP: usize = 200;
+
+/// `text` with everything that is not plainly visible written as an escape, cut to `cap` characters.
+#[must_use]
+pub fn printable(text: &str, cap: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(cap.saturating_mul(4)));
+    for (n, c) in text.chars().enumerate() {
+        if n >= cap {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if is_hidden(c) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Bytes as [`printable`] text; bytes that are not UTF-8 become replacement characters.
+#[must_use]
+pub fn printable_bytes(bytes: &[u8], cap: usize) -> String {
+    let head = bytes.get(..cap.saturating_mul(4)).unwrap_or(bytes);
+    printable(&String::from_utf8_lossy(head), cap)
+}
+
+/// True for characters that do not show as themselves: controls, bidirectional and zero-width marks, separators,
+/// tags, private use.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_and_bidirectional_characters_are_spelt_out() {
+        assert_eq!(printable("a\x1b[31m\u{202e}b\n", 50), "a\\u{1b}[31m\\u{202e}b\\n");
+        assert_eq!(printable("naïve 模型", 50), "naïve 模型");
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        assert_eq!(printable("abcdef", 3), "abc…");
+    }
+}

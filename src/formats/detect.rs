@@ -1,0 +1,143 @@
+//! Which formats an input is: content first, name second, and a disagreement is a fact.
+//!
+//! All formats that identify are read: a file that is two formats at once is a known way to show a scanner one and a
+//! loader the other.
+
+use super::{FORMATS, Format, FormatKind};
+use crate::bytes::Input;
+use crate::fact::Fact;
+
+/// Bytes looked at from the front and from the end of an input.
+const HEAD: usize = 4096;
+/// Covers the longest zip comment, so that an end record is always inside.
+const TAIL: usize = 66 << 10;
+
+/// What detection may look at.
+pub struct Probe<'a> {
+    /// The input.
+    pub input: &'a Input,
+    /// Its first bytes.
+    pub head: Vec<u8>,
+    tail: std::cell::OnceCell<Vec<u8>>,
+}
+
+impl<'a> Probe<'a> {
+    /// Reads the first bytes of `input`.
+    ///
+    /// # Errors
+    /// The source's I/O error.
+    pub fn new(input: &'a Input) -> std::io::Result<Self> {
+        Ok(Self { input, head: input.read(0, HEAD)?, tail: std::cell::OnceCell::new() })
+    }
+
+    /// The last bytes, read when first asked for; empty if they cannot be read.
+    pub fn tail(&self) -> &[u8] {
+        self.tail.get_or_init(|| {
+            let offset = self.input.len().saturating_sub(TAIL as u64);
+            self.input.read(offset, TAIL).unwrap_or_default()
+        })
+    }
+
+    /// Up to `want` bytes from `offset`; empty if they cannot be read.
+    #[must_use]
+    pub fn read(&self, offset: u64, want: usize) -> Vec<u8> {
+        self.input.read(offset, want).unwrap_or_default()
+    }
+}
+
+/// The outcome of detection.
+#[derive(Debug)]
+pub struct Detected {
+    /// Formats by content, in order of preference; a refinement stands for what it refines.
+    pub formats: Vec<&'static Format>,
+    /// The extension of the innermost name belongs to model files.
+    pub model_extension: bool,
+}
+
+/// Finds the formats of an input by its content.
+#[must_use]
+pub fn detect(probe: &Probe<'_>) -> Detected {
+    let mut formats: Vec<&'static Format> = FORMATS.iter().copied().filter(|f| (f.identify)(probe)).collect();
+    let refined: Vec<&str> = formats.iter().filter_map(|format| format.refines).collect();
+    formats.retain(|format| !refined.contains(&format.name));
+    Detected { formats, model_extension: is_model_extension(&probe.input.name.extension()) }
+}
+
+/// Extensions of model files whose format has no decoder in this build: scanned never, reported always.
+const UNREAD: &[&str] = &[
+    "bin",
+    "bst",
+    "cbm",
+    "ckpt",
+    "coreml",
+    "dat",
+    "dill",
+    "engine",
+    "gguf",
+    "ggml",
+    "h5",
+    "hdf5",
+    "joblib",
+    "keras",
+    "llamafile",
+    "mar",
+    "mlmodel",
+    "mnn",
+    "model",
+    "ncnn",
+    "nemo",
+    "npy",
+    "npz",
+    "onnx",
+    "ort",
+    "param",
+    "params",
+    "pb",
+    "pbtxt",
+    "pdiparams",
+    "pdmodel",
+    "pdparams",
+    "plan",
+    "pmml",
+    "pt2",
+    "pte",
+    "rda",
+    "rdata",
+    "rds",
+    "rknn",
+    "skops",
+    "t7",
+    "tflite",
+    "trt",
+    "ubj",
+    "weights",
+];
+
+/// True if files of that extension are model files.
+#[must_use]
+pub fn is_model_extension(extension: &str) -> bool {
+    UNREAD.contains(&extension) || FORMATS.iter().any(|format| format.extensions.contains(&extension))
+}
+
+impl Detected {
+    /// The fact that the name promises something else than the content is, if it does.
+    #[must_use]
+    pub fn mismatch<'e>(&self, extension: &'e str) -> Option<Fact<'e>> {
+        let promised = FORMATS
+            .iter()
+            .copied()
+            .find(|format| format.extensions.first() == Some(&extension) && format.kind == FormatKind::Model)?;
+        let first = self.formats.first();
+        // A suffix that several formats share promises nothing.
+        let shared = FORMATS.iter().filter(|format| format.extensions.contains(&extension)).count() > 1;
+        if shared || self.formats.iter().any(|format| format.name == promised.name) {
+            return None;
+        }
+        Some(Fact::Mismatch {
+            content: first.map_or("unknown", |format| format.name),
+            extension,
+            promises_safety: !promised.runs_code,
+            runs_code: self.formats.iter().any(|format| format.runs_code),
+        })
+    }
+}

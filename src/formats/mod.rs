@@ -1,0 +1,205 @@
+//! Formats: what each model format is, how to know it, how to read it.
+//!
+//! A format states facts and hands nested inputs back; it never judges and never prints. This list is the only one:
+//! detection, the `formats` command, the corpus test and the fuzz targets iterate it.
+
+mod detect;
+
+pub use detect::{Detected, Probe, detect};
+
+use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
+use crate::fact::{Fact, Location, Sink, Span};
+
+/// Declares the modules of the formats and the table of their records, in order of preference for detection.
+macro_rules! formats {
+    ($($module:ident),* $(,)?) => {
+        $( pub mod $module; )*
+
+        /// Every format that this build reads.
+        pub const FORMATS: &[&Format] = &[$( &$module::FORMAT ),*];
+    };
+}
+
+formats! {
+    safetensors,
+}
+
+/// What kind of thing a format is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormatKind {
+    /// Holds other files.
+    Container,
+    /// Holds a model, weights or a part of one.
+    Model,
+}
+
+/// A format: a static record of functions, because formats have no state.
+#[derive(Debug)]
+pub struct Format {
+    /// Name in reports and tables: lower case, `safetensors`.
+    pub name: &'static str,
+    /// Name for people: `PyTorch checkpoint (zip)`.
+    pub title: &'static str,
+    /// Container or model.
+    pub kind: FormatKind,
+    /// Extensions that ordinary writers give it, lower case, no dot.
+    pub extensions: &'static [&'static str],
+    /// True if loading it can run code.
+    pub runs_code: bool,
+    /// The more general format that this one refines (`zip` for a PyTorch checkpoint): it is not reported beside it.
+    pub refines: Option<&'static str>,
+    /// Does the content look like this format? Reads a few kilobytes at most.
+    pub identify: fn(&Probe<'_>) -> bool,
+    /// Reads it and states facts.
+    pub scan: fn(&mut Scan<'_>) -> Result<(), Halt>,
+    /// What is checked, for `modelaudit formats`.
+    pub checks: &'static str,
+    /// Where the layout is specified.
+    pub spec: &'static str,
+}
+
+/// Why a format stopped before the end of what it promises.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The bytes break the format.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A limit was reached.
+    #[error(transparent)]
+    Limit(#[from] Exceeded),
+    /// A feature that cannot be read.
+    #[error("unsupported: {0}")]
+    Unsupported(&'static str),
+    /// The source failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl From<ReadError> for Halt {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Malformed(malformed) => Self::Malformed(malformed),
+            ReadError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// What a format is given: the input, the budget, and where to put facts and nested inputs.
+pub struct Scan<'a> {
+    /// The input to read.
+    pub input: &'a Input,
+    /// What it may cost.
+    pub budget: &'a Budget,
+    format: &'static Format,
+    sink: &'a mut dyn Sink,
+    children: &'a mut Vec<Input>,
+    halted: &'a mut Vec<Stop>,
+}
+
+/// A part of an input that could not be read: whose, and why.
+#[derive(Debug)]
+pub struct Stop {
+    /// The input concerned.
+    pub name: InputName,
+    /// The reason in words; never text from the file.
+    pub reason: String,
+    /// True if the fault is the machine's or this program's, not the file's.
+    pub failed: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// Starts a scan of `input` as `format`.
+    pub fn new(
+        input: &'a Input,
+        format: &'static Format,
+        budget: &'a Budget,
+        sink: &'a mut dyn Sink,
+        children: &'a mut Vec<Input>,
+        halted: &'a mut Vec<Stop>,
+    ) -> Self {
+        Self { input, budget, format, sink, children, halted }
+    }
+
+    /// States a fact about the range `offset..offset + length`.
+    pub fn fact(&mut self, offset: u64, length: u64, fact: Fact<'_>) {
+        self.sink.take(&fact, &Location { name: &self.input.name, span: Some(Span { offset, length }) });
+    }
+
+    /// States a fact about the whole input.
+    pub fn whole(&mut self, fact: Fact<'_>) {
+        self.sink.take(&fact, &Location { name: &self.input.name, span: None });
+    }
+
+    /// Hands a nested input back to the engine.
+    ///
+    /// # Errors
+    /// The limit on members or on depth is reached.
+    pub fn child(&mut self, input: Input) -> Result<(), Halt> {
+        self.budget.take_member()?;
+        let limit = self.budget.limits().depth;
+        if input.depth() as u64 > limit {
+            return Err(Exceeded { what: "levels of nesting", limit }.into());
+        }
+        self.children.push(input);
+        Ok(())
+    }
+
+    /// Runs `read` on a nested input as if the engine had, so that this format can use what it finds; facts are stated
+    /// at the nested input. A halt inside is recorded there and does not stop this format.
+    pub fn within<T>(
+        &mut self,
+        input: &Input,
+        format: &'static Format,
+        read: impl FnOnce(&mut Scan<'_>) -> Result<T, Halt>,
+    ) -> Option<T> {
+        let mut scan = Scan {
+            input,
+            budget: self.budget,
+            format,
+            sink: &mut *self.sink,
+            children: &mut *self.children,
+            halted: &mut *self.halted,
+        };
+        match read(&mut scan) {
+            Ok(value) => Some(value),
+            Err(halt) => {
+                scan.halt(&halt);
+                None
+            }
+        }
+    }
+
+    /// A forward reader over the whole input.
+    #[must_use]
+    pub fn stream(&self) -> Stream<'a> {
+        Stream::new(&*self.input.source, 0)
+    }
+
+    /// Records that reading stopped, as a fact and for the coverage. A format calls this itself only for a part that
+    /// it can do without; returning the halt does it for the whole.
+    pub fn halt(&mut self, halt: &Halt) {
+        let format = self.format.name;
+        match halt {
+            Halt::Malformed(Malformed { at, what }) => {
+                self.fact(*at, 0, Fact::Malformed { reason: what, format });
+            }
+            Halt::Limit(Exceeded { what, .. }) => self.whole(Fact::Limit { reason: what, format }),
+            Halt::Unsupported(what) => self.whole(Fact::Unsupported { reason: what, format }),
+            Halt::Io(_) => self.whole(Fact::Fault { reason: "the file could not be read", format }),
+        }
+        self.halted.push(Stop {
+            name: self.input.name.clone(),
+            reason: halt.to_string(),
+            failed: matches!(halt, Halt::Io(_)),
+        });
+    }
+}
+
+/// A fixed step for [`Budget::take_work`]: paying for each opcode would cost more than the opcode.
+pub const WORK_STEP: u64 = 4096;
+
+/// Looks a format up by its table name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().copied().find(|format| format.name == name)
+}

@@ -1,0 +1,204 @@
+//! The result of a run: frozen plain data, all that a renderer may see.
+//!
+//! Its JSON form is the contract of `docs/generated/schema/report-v1.schema.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::finding::{Finding, Severity};
+
+/// How much of one file was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// To the end of what its format promises.
+    Complete,
+    /// In part: facts up to the stop are kept.
+    Partial,
+    /// Not at all, by decision: no decoder, excluded, a pointer without its object.
+    Skipped,
+    /// Not at all, by accident.
+    Failed,
+}
+
+/// The coverage of one top-level file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// Path relative to the scan root.
+    pub path: String,
+    /// How much was read.
+    pub status: Status,
+    /// Why not all; None only if complete.
+    pub reason: Option<String>,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+}
+
+/// One model file of the inventory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asset {
+    /// Path relative to the scan root.
+    pub path: String,
+    /// Format by its table name.
+    #[serde(rename = "type")]
+    pub format: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 of the whole file in hex, unless payloads were not read.
+    pub sha256: Option<String>,
+    /// Names of tensors, the first thousand.
+    pub tensors: Vec<String>,
+    /// How many tensors there are.
+    pub tensor_count: u64,
+    /// Metadata that the file carries, escaped and capped.
+    pub metadata: Map<String, Value>,
+    /// Formats of the members, each once.
+    pub contains: Vec<String>,
+}
+
+/// What a diff-aware run compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diff {
+    /// What the user asked for: `diff` or `staged`.
+    pub mode: String,
+    /// Base revision as given or found; None if none could be found.
+    pub base: Option<String>,
+    /// Commit id of the merge base.
+    pub merge_base: Option<String>,
+    /// Commit id of the head; None for the index or worktree.
+    pub head: Option<String>,
+    /// Why everything was scanned instead of the changes; None if the changes were.
+    pub full_scan_reason: Option<String>,
+    /// Files that the change touches and that were scanned.
+    pub changed: Vec<Change>,
+    /// Findings of the base version that the change removes.
+    pub fixed: Vec<Finding>,
+}
+
+/// One changed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Path in the head version.
+    pub path: String,
+    /// `added`, `modified`, `renamed`, `copied`, `type-changed`, `companion` (unchanged, but a file beside it changed).
+    pub change: String,
+    /// Path in the base version, if it has another name there, or the companion that changed.
+    pub from: Option<String>,
+}
+
+/// The program that wrote the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// `modelaudit`.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Digest of the rules, sets and patterns in force: `sha256:…`.
+    pub rules_digest: String,
+}
+
+/// What a renderer needs to know of a rule that this run reported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleInfo {
+    /// Code, `S101`.
+    pub code: String,
+    /// Name, `os-module-import`.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Default severity.
+    pub severity: Severity,
+    /// What it means and why it matters, markdown.
+    pub why: String,
+    /// What to do, markdown.
+    pub fix: String,
+    /// CWE numbers.
+    pub cwe: Vec<u32>,
+    /// MITRE ATLAS technique ids.
+    pub atlas: Vec<String>,
+    /// Links.
+    pub refs: Vec<String>,
+    /// SARIF precision: `very-high`, `high`, `medium`, `low`.
+    pub precision: String,
+    /// Prisma AIRS policies it belongs to.
+    pub prisma: Vec<String>,
+}
+
+/// The words for the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing at or above the threshold.
+    Pass,
+    /// At least one active finding at or above the threshold.
+    Fail,
+    /// The job could not be done.
+    Error,
+}
+
+impl Verdict {
+    /// The exit code of the process.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Error => 2,
+        }
+    }
+}
+
+/// One run. Sorted and frozen before it leaves the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// 1.
+    pub schema_version: u32,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// The outcome; equals the exit code.
+    pub verdict: Verdict,
+    /// The threshold that decided; None if nothing fails the run.
+    pub fail_on: Option<Severity>,
+    /// Seconds since 1970; 0 in reproducible reports.
+    pub start_time: f64,
+    /// Seconds; 0 in reproducible reports.
+    pub duration: f64,
+    /// Top-level files that were scanned.
+    pub files_scanned: u64,
+    /// Their bytes.
+    pub bytes_scanned: u64,
+    /// Files looked at that are no model and hold nothing that is one.
+    pub files_ignored: u64,
+    /// True if anything could not be read.
+    pub has_errors: bool,
+    /// Formats that were met.
+    pub scanner_names: Vec<String>,
+    /// Present for diff-aware runs.
+    pub diff: Option<Diff>,
+    /// All findings, suppressed ones included and marked.
+    pub issues: Vec<Finding>,
+    /// Inventory.
+    pub assets: Vec<Asset>,
+    /// One entry a file.
+    pub coverage: Vec<Coverage>,
+    /// Problems of the run itself: targets that do not exist, stale suppressions.
+    pub errors: Vec<String>,
+    /// Things the user should know that fail nothing.
+    pub notes: Vec<String>,
+    /// The rules that `issues` mention.
+    pub rules: Vec<RuleInfo>,
+}
+
+impl Report {
+    /// Active findings: neither suppressed nor fixed.
+    pub fn active(&self) -> impl Iterator<Item = &Finding> {
+        self.issues.iter().filter(|finding| finding.is_active())
+    }
+}

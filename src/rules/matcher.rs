@@ -1,0 +1,435 @@
+//! The judge: facts in, hits out.
+//!
+//! One fact has one root cause, so it gives at most one hit: the clause with the highest severity. Other clauses that
+//! hold for it are listed as related rules. Equal hits of one input are counted, not repeated.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde_json::{Map, Value as Json};
+
+use super::globals::{Class, GlobalEntry, GlobalTable};
+use super::set::Set;
+use super::{ClauseRow, Rule, RuleError, RuleSet};
+use crate::bytes::InputName;
+use crate::escape::{self, printable};
+use crate::fact::{Fact, Kind, Location, Sink, Span, Value};
+use crate::finding::Severity;
+
+/// Distinct hits kept for one input; a file that causes more is described well enough by these.
+const MAX_HITS: usize = 10_000;
+/// Offsets kept for a hit that occurs often.
+const MAX_OFFSETS: usize = 5;
+/// Names listed by a grouped hit.
+const MAX_NAMES: usize = 20;
+/// Fields that the judge adds to a `global` fact from the table of globals.
+const DERIVED: &[&str] = &["class", "set", "reason", "symbol"];
+
+/// A value that a row compares with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Text(String),
+    Bool(bool),
+    Int(u64),
+}
+
+impl Wanted {
+    fn of(value: &toml::Value) -> Option<Self> {
+        match value {
+            toml::Value::String(text) => Some(Self::Text(text.clone())),
+            toml::Value::Boolean(truth) => Some(Self::Bool(*truth)),
+            toml::Value::Integer(number) => u64::try_from(*number).ok().map(Self::Int),
+            _ => None,
+        }
+    }
+
+    fn is(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Text(wanted), Value::Text(text)) => wanted == text,
+            (Self::Bool(wanted), Value::Bool(truth)) => *wanted == truth,
+            (Self::Int(wanted), Value::Int(number)) => *wanted == number,
+            _ => false,
+        }
+    }
+}
+
+/// One compiled clause.
+#[derive(Debug)]
+pub(super) struct Clause {
+    /// Index of its rule.
+    rule: usize,
+    severity: Severity,
+    /// Names of global sets.
+    sets: Vec<String>,
+    /// Exact subjects, from the row and from its word sets.
+    words: Vec<String>,
+    globs: GlobSet,
+    any_subject: bool,
+    when: Vec<(String, Vec<Wanted>)>,
+    unless: Vec<(String, Vec<Wanted>)>,
+    message: String,
+    companion: bool,
+    group: bool,
+}
+
+impl Clause {
+    pub(super) fn compile(
+        index: usize,
+        rule: &Rule,
+        row: &ClauseRow,
+        globals: &GlobalTable,
+    ) -> Result<(Kind, Self), RuleError> {
+        let fail = |what: String| RuleError::Row { code: rule.code.clone(), what };
+        let Some(kind) = Kind::ALL.iter().copied().find(|kind| kind.name() == row.fact) else {
+            return Err(fail(format!("no fact is called '{}'", row.fact)));
+        };
+        let known = |field: &str| {
+            kind.fields().contains(&field)
+                || (kind == Kind::Global && DERIVED.contains(&field))
+                || (row.group && field == "names")
+        };
+        let conditions = |table: &BTreeMap<String, toml::Value>| {
+            table
+                .iter()
+                .map(|(field, value)| {
+                    if !known(field) {
+                        return Err(fail(format!("a {} fact has no field '{field}'", kind.name())));
+                    }
+                    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                    let wanted: Option<Vec<Wanted>> = list.iter().map(Wanted::of).collect();
+                    Ok((field.clone(), wanted.ok_or_else(|| fail(format!("'{field}' has an odd value")))?))
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        for field in placeholders(&row.message) {
+            if !known(field) {
+                return Err(fail(format!("the message names '{field}', which a {} fact has not", kind.name())));
+            }
+        }
+        if row.message.is_empty() && !row.companion {
+            return Err(fail("a clause needs a message".into()));
+        }
+        let mut clause = Self {
+            rule: index,
+            severity: row.severity.unwrap_or(rule.severity),
+            sets: Vec::new(),
+            words: Vec::new(),
+            globs: GlobSet::empty(),
+            any_subject: row.matches.is_empty(),
+            when: conditions(&row.when)?,
+            unless: conditions(&row.unless)?,
+            message: row.message.clone(),
+            companion: row.companion,
+            group: row.group,
+        };
+        let mut globs = GlobSetBuilder::new();
+        for pattern in &row.matches {
+            match pattern.strip_prefix('@') {
+                Some(set) if kind == Kind::Global && globals.has_set(set) => clause.sets.push(set.to_owned()),
+                Some(set) => {
+                    let words = Set::shipped().find(|known| known.name == set && known.class.is_none());
+                    let words = words.ok_or_else(|| fail(format!("no set is called '{set}'")))?;
+                    clause.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
+                }
+                None if pattern.contains(['*', '?', '[', '{']) => {
+                    let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+                    globs.add(glob.map_err(|error| fail(error.to_string()))?);
+                }
+                None => clause.words.push(pattern.clone()),
+            }
+        }
+        clause.globs = globs.build().map_err(|error| fail(error.to_string()))?;
+        Ok((kind, clause))
+    }
+
+    fn holds(&self, view: &View<'_>) -> bool {
+        self.subject_matches(view)
+            && self.when.iter().all(|(field, wanted)| view.field_is(field, wanted))
+            && !self.unless.iter().any(|(field, wanted)| view.field_is(field, wanted))
+    }
+
+    fn subject_matches(&self, view: &View<'_>) -> bool {
+        if self.any_subject {
+            return true;
+        }
+        let in_set = view.global.is_some_and(|entry| self.sets.iter().any(|set| set == entry.set));
+        let subject = view.fact.subject();
+        in_set || self.words.iter().any(|word| word == subject) || self.globs.is_match(subject)
+    }
+}
+
+/// A fact together with what the table of globals says about it.
+struct View<'f> {
+    fact: &'f Fact<'f>,
+    global: Option<GlobalEntry>,
+    symbol: Cow<'f, str>,
+}
+
+impl<'f> View<'f> {
+    fn new(fact: &'f Fact<'f>, globals: &GlobalTable) -> Self {
+        match *fact {
+            Fact::Global { module, function, protocol, .. } => Self {
+                fact,
+                global: Some(globals.judge(module, function, protocol)),
+                symbol: Cow::Owned(format!("{module}.{function}")),
+            },
+            _ => Self { fact, global: None, symbol: Cow::Borrowed(fact.subject()) },
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<Value<'_>> {
+        match (self.global, name) {
+            (Some(entry), "class") => Some(Value::Text(entry.class.name())),
+            (Some(entry), "set") => Some(Value::Text(entry.set)),
+            (Some(entry), "reason") => Some(Value::Text(entry.reason)),
+            (Some(_), "symbol") => Some(Value::Text(&self.symbol)),
+            _ => self.fact.field(name),
+        }
+    }
+
+    fn field_is(&self, name: &str, wanted: &[Wanted]) -> bool {
+        self.field(name).is_some_and(|value| wanted.iter().any(|wanted| wanted.is(value)))
+    }
+
+    /// What tells this evidence from other evidence for the same rule in the same input.
+    fn key(&self) -> String {
+        let kind = self.fact.kind();
+        let mut parts = kind.key().iter().map(|field| match self.fact.field(field) {
+            Some(Value::Text(text)) => text.to_owned(),
+            Some(Value::Bool(truth)) => truth.to_string(),
+            Some(Value::Int(number)) => number.to_string(),
+            None => String::new(),
+        });
+        let first = parts.next().unwrap_or_default();
+        parts.fold(first, |key, part| key + "\u{1f}" + &part)
+    }
+}
+
+/// A rule that holds for a fact. Severity is still the row's: policy comes later.
+#[derive(Debug, Clone)]
+pub struct Hit<'r> {
+    /// The rule.
+    pub rule: &'r Rule,
+    /// Severity of the clause that held.
+    pub severity: Severity,
+    /// Finished sentence, escaped and capped.
+    pub message: String,
+    /// Where.
+    pub name: InputName,
+    /// First place in the innermost input.
+    pub span: Option<Span>,
+    /// The fact's fields, escaped and capped.
+    pub details: Map<String, Json>,
+    /// Codes of the other rules that hold for the fact.
+    pub related: Vec<String>,
+    /// How often.
+    pub occurrences: u64,
+    /// First offsets.
+    pub offsets: Vec<u64>,
+    /// Identity within rule and input.
+    pub evidence: String,
+}
+
+/// A hit and, for grouped clauses, what its message will list.
+struct Open<'r> {
+    hit: Hit<'r>,
+    template: &'r str,
+    names: Option<Vec<String>>,
+}
+
+/// Judges the facts of one top-level input and everything inside it.
+pub struct Judge<'r> {
+    rules: &'r RuleSet,
+    open: Vec<Open<'r>>,
+    /// Position in `open` by input name, rule and evidence.
+    seen: HashMap<(InputName, usize, String), usize>,
+    /// Hits that were not kept.
+    dropped: u64,
+}
+
+impl<'r> Judge<'r> {
+    /// A judge with no hits yet.
+    #[must_use]
+    pub fn new(rules: &'r RuleSet) -> Self {
+        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0 }
+    }
+
+    /// How many distinct hits were not kept because there were too many.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The hits in the order of their first occurrence.
+    #[must_use]
+    pub fn finish(self) -> Vec<Hit<'r>> {
+        self.open
+            .into_iter()
+            .map(|open| {
+                let mut hit = open.hit;
+                if let Some(mut names) = open.names {
+                    names.sort();
+                    hit.evidence = names.join("\u{1f}");
+                    let more = names.len().saturating_sub(MAX_NAMES);
+                    let mut listed = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
+                    if more > 0 {
+                        listed += &format!(" and {more} more");
+                    }
+                    hit.message = render(open.template, |field| (field == "names").then(|| listed.clone()));
+                    hit.details.insert("names".into(), names.into_iter().take(MAX_NAMES).map(Json::from).collect());
+                }
+                hit
+            })
+            .collect()
+    }
+
+    fn add(&mut self, clause: &'r Clause, view: &View<'_>, location: &Location<'_>, related: Vec<String>) {
+        let Some(rule) = self.rules.rules.get(clause.rule) else { return };
+        let evidence = if clause.group { String::new() } else { view.key() };
+        let count = match view.field("count") {
+            Some(Value::Int(count)) => count,
+            _ => 1,
+        };
+        let name = printable(&view.symbol, escape::CAP);
+        let slot = (location.name.clone(), clause.rule, evidence);
+        if let Some(open) = self.seen.get(&slot).and_then(|&index| self.open.get_mut(index)) {
+            open.hit.occurrences = open.hit.occurrences.saturating_add(count);
+            if open.hit.offsets.len() < MAX_OFFSETS {
+                open.hit.offsets.extend(location.span.map(|span| span.offset));
+            }
+            if let Some(names) = open.names.as_mut().filter(|names| !names.contains(&name) && names.len() < MAX_HITS) {
+                names.push(name);
+            }
+            // The worst occurrence speaks for all.
+            if clause.severity > open.hit.severity && open.names.is_none() {
+                open.hit.severity = clause.severity;
+                open.hit.message = message(clause, view);
+                open.hit.details = details(view);
+            }
+            for code in related {
+                if !open.hit.related.contains(&code) {
+                    open.hit.related.push(code);
+                }
+            }
+            return;
+        }
+        if self.open.len() >= MAX_HITS {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        self.seen.insert(slot.clone(), self.open.len());
+        self.open.push(Open {
+            hit: Hit {
+                rule,
+                severity: clause.severity,
+                message: message(clause, view),
+                name: location.name.clone(),
+                span: location.span,
+                details: details(view),
+                related,
+                occurrences: count,
+                offsets: location.span.map(|span| span.offset).into_iter().collect(),
+                evidence: slot.2,
+            },
+            template: &clause.message,
+            names: clause.group.then(|| vec![name]),
+        });
+    }
+}
+
+impl Sink for Judge<'_> {
+    fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        let rules = self.rules;
+        let clauses = rules.clauses(fact.kind());
+        if clauses.is_empty() {
+            return;
+        }
+        let view = View::new(fact, &rules.globals);
+        // Most globals are ordinary constructors: no clause is about them.
+        if view.global.is_some_and(|entry| matches!(entry.class, Class::Safe | Class::Framework)) {
+            return;
+        }
+        let mut held: Vec<&Clause> = clauses.iter().filter(|clause| clause.holds(&view)).collect();
+        held.sort_by_key(|clause| (clause.companion, std::cmp::Reverse(clause.severity)));
+        let Some((&primary, others)) = held.split_first() else { return };
+        if primary.companion {
+            return;
+        }
+        let mut related: Vec<String> = Vec::new();
+        for rule in
+            others.iter().filter(|other| other.rule != primary.rule).filter_map(|other| rules.rules.get(other.rule))
+        {
+            if !related.contains(&rule.code) {
+                related.push(rule.code.clone());
+            }
+        }
+        self.add(primary, &view, location, related);
+    }
+}
+
+fn message(clause: &Clause, view: &View<'_>) -> String {
+    render(&clause.message, |field| match view.field(field)? {
+        Value::Text("") => None,
+        Value::Text(text) => Some(printable(text, escape::CAP)),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Int(number) => Some(number.to_string()),
+    })
+}
+
+fn details(view: &View<'_>) -> Map<String, Json> {
+    let mut map = Map::new();
+    for (name, value) in view.fact.fields() {
+        match value {
+            Value::Text("") => {}
+            Value::Text(text) => drop(map.insert(name.into(), printable(text, escape::CAP).into())),
+            Value::Bool(truth) => drop(map.insert(name.into(), truth.into())),
+            Value::Int(number) => drop(map.insert(name.into(), number.into())),
+        }
+    }
+    if let Some(entry) = view.global.filter(|entry| !entry.reason.is_empty()) {
+        map.insert("reason".into(), entry.reason.into());
+    }
+    map
+}
+
+/// The names between `{` and `}`.
+fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
+}
+
+/// Fills a template. `[…]` is left out when a field inside it has no value; elsewhere an absent field is `?`.
+fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find(['[', '{']) {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        if let Some((inner, after)) = tail.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
+            if placeholders(inner).all(|name| field(name).is_some()) {
+                out.push_str(&render(inner, &field));
+            }
+            rest = after;
+        } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
+            out.push_str(&field(name).unwrap_or_else(|| "?".into()));
+            rest = after;
+        } else {
+            out.push_str(tail);
+            return out;
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn optional_parts_of_a_message_vanish_with_their_field() {
+        let fill = |name: &str| (name == "a").then(|| "A".to_owned());
+        assert_eq!(render("{a} is[: {b}][, {a}]", fill), "A is, A");
+        assert_eq!(render("{b}!", fill), "?!");
+    }
+}

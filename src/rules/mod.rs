@@ -1,0 +1,262 @@
+//! Judgement as data: the rows of `data/rules/`, compiled once.
+//!
+//! A rule looks at one fact. Its clauses say which facts it is about; nothing in a row can look at a file. The table
+//! in this module is the only owner of rule texts: RULES.md, `modelaudit rules` and every report print from it.
+
+mod globals;
+mod matcher;
+mod set;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+pub use globals::{Class, GlobalEntry, GlobalTable};
+pub use matcher::{Hit, Judge};
+pub use set::Set;
+
+use crate::fact::Kind;
+use crate::finding::Severity;
+use crate::report::RuleInfo;
+use matcher::Clause;
+
+/// The rule rows, one file for each family.
+const ROWS: &[(&str, &str)] = &[
+    ("s1-imports", include_str!("../../data/rules/s1-imports.toml")),
+    ("s2-pickle", include_str!("../../data/rules/s2-pickle.toml")),
+    ("s3-network", include_str!("../../data/rules/s3-network.toml")),
+    ("s4-files", include_str!("../../data/rules/s4-files.toml")),
+    ("s5-code", include_str!("../../data/rules/s5-code.toml")),
+    ("s6-encoding", include_str!("../../data/rules/s6-encoding.toml")),
+    ("s7-secrets", include_str!("../../data/rules/s7-secrets.toml")),
+    ("s8-weights", include_str!("../../data/rules/s8-weights.toml")),
+    ("s9-integrity", include_str!("../../data/rules/s9-integrity.toml")),
+    ("s10-provenance", include_str!("../../data/rules/s10-provenance.toml")),
+    ("s11-frameworks", include_str!("../../data/rules/s11-frameworks.toml")),
+    ("s12-configuration", include_str!("../../data/rules/s12-configuration.toml")),
+];
+
+/// The rules that this build ships.
+static SHIPPED: LazyLock<RuleSet> = LazyLock::new(|| {
+    // The rows are part of the program and `tests/it/rules.rs` compiles them: a failure here cannot reach a user.
+    RuleSet::compile(ROWS.iter().map(|(_, text)| *text), GlobalTable::shipped())
+        .unwrap_or_else(|error| panic!("data/rules: {error}"))
+});
+
+/// One row as written in `data/rules/`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// `S101`; append-only.
+    pub code: String,
+    /// Kebab-case name.
+    pub name: String,
+    /// One line, as a heading.
+    pub title: String,
+    /// Default severity.
+    pub severity: Severity,
+    /// What it means and why it matters; markdown.
+    pub why: String,
+    /// What to do; markdown.
+    pub fix: String,
+    /// CWE numbers.
+    #[serde(default)]
+    pub cwe: Vec<u32>,
+    /// MITRE ATLAS technique ids.
+    #[serde(default)]
+    pub atlas: Vec<String>,
+    /// CVE ids of loader faults that the rule is about.
+    #[serde(default)]
+    pub cve: Vec<String>,
+    /// Links.
+    #[serde(default)]
+    pub refs: Vec<String>,
+    /// SARIF precision: `very-high`, `high`, `medium`, `low`.
+    pub precision: String,
+    /// Prisma AIRS policies it belongs to, by their short keys: `LTE`, `RTE`, `KFO`, `ARB`, `SUS`, `FMT`, `LIC`,
+    /// `BLK`, `ORG`, `LOC`.
+    #[serde(default)]
+    pub prisma: Vec<String>,
+    /// Codes of other catalogues for the same thing.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Version that introduced it.
+    pub since: String,
+    /// `planned`: no format can state the evidence yet, so it has no clauses.
+    #[serde(default)]
+    pub status: Option<Status>,
+    /// Which facts it is about.
+    #[serde(default)]
+    pub on: Vec<ClauseRow>,
+}
+
+/// The state of a row that is not in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Listed, not yet produced.
+    Planned,
+    /// Decided outside the engine, by the user's policy: a block list, a signature requirement.
+    Policy,
+}
+
+/// One clause as written: a kind of fact and what must hold for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClauseRow {
+    /// Kind of fact.
+    pub fact: String,
+    /// Subject: exact texts, globs, or `@set`. Any of them. Empty: every subject.
+    #[serde(default, rename = "match")]
+    pub matches: Vec<String>,
+    /// Field values that must hold; a list means any of them.
+    #[serde(default)]
+    pub when: BTreeMap<String, toml::Value>,
+    /// Field values that must not hold.
+    #[serde(default)]
+    pub unless: BTreeMap<String, toml::Value>,
+    /// Declared grade that differs from the rule's default.
+    #[serde(default)]
+    pub severity: Option<Severity>,
+    /// Sentence with `{field}` in it; a part in `[` `]` is left out when a field inside is empty.
+    #[serde(default)]
+    pub message: String,
+    /// Never a finding of its own: listed under `related_rules` of the finding that the same fact causes.
+    #[serde(default)]
+    pub companion: bool,
+    /// One finding a file: subjects are collected, `{names}` in the message lists them.
+    #[serde(default)]
+    pub group: bool,
+}
+
+/// A row of data is wrong. Shipped rows cannot be: a test compiles them.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// Not TOML, or not the shape of a row.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// A row contradicts the facts or the sets.
+    #[error("{code}: {what}")]
+    Row {
+        /// Rule code.
+        code: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+/// All rules, compiled for lookup by kind of fact.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    /// By `Kind as usize`.
+    clauses: Vec<Vec<Clause>>,
+    globals: GlobalTable,
+}
+
+impl RuleSet {
+    /// The rules that this build ships.
+    #[must_use]
+    pub fn shipped() -> &'static Self {
+        &SHIPPED
+    }
+
+    /// The shipped rules with another table of globals (the shipped one and the user's).
+    ///
+    /// # Errors
+    /// None for the shipped rows.
+    pub fn with_globals(globals: GlobalTable) -> Result<Self, RuleError> {
+        Self::compile(ROWS.iter().map(|(_, text)| *text), globals)
+    }
+
+    /// Compiles rows of TOML.
+    ///
+    /// # Errors
+    /// A row does not parse, or names a kind, field or set that does not exist.
+    pub fn compile<'t>(texts: impl IntoIterator<Item = &'t str>, globals: GlobalTable) -> Result<Self, RuleError> {
+        let mut rules = Vec::new();
+        for text in texts {
+            rules.extend(toml::from_str::<File>(text)?.rule);
+        }
+        rules.sort_by_key(|rule| order(&rule.code));
+        let mut clauses: Vec<Vec<Clause>> = Kind::ALL.iter().map(|_| Vec::new()).collect();
+        for (index, rule) in rules.iter().enumerate() {
+            for row in &rule.on {
+                let (kind, clause) = Clause::compile(index, rule, row, &globals)?;
+                if let Some(list) = clauses.get_mut(kind as usize) {
+                    list.push(clause);
+                }
+            }
+        }
+        Ok(Self { rules, clauses, globals })
+    }
+
+    /// The rows, ordered by family and number.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The policy on Python globals.
+    #[must_use]
+    pub fn globals(&self) -> &GlobalTable {
+        &self.globals
+    }
+
+    /// One row by its code or name, in any case.
+    #[must_use]
+    pub fn get(&self, code_or_name: &str) -> Option<&Rule> {
+        self.rules
+            .iter()
+            .find(|rule| rule.code.eq_ignore_ascii_case(code_or_name) || rule.name.eq_ignore_ascii_case(code_or_name))
+    }
+
+    /// Digest of all that decides: rows and sets.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for text in ROWS.iter().map(|(_, text)| *text).chain(set::texts()) {
+            hash.update(text.as_bytes());
+        }
+        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{hex}")
+    }
+
+    fn clauses(&self, kind: Kind) -> &[Clause] {
+        self.clauses.get(kind as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Rule {
+    /// The part of the row that reports carry.
+    #[must_use]
+    pub fn info(&self) -> RuleInfo {
+        RuleInfo {
+            code: self.code.clone(),
+            name: self.name.clone(),
+            title: self.title.clone(),
+            severity: self.severity,
+            why: self.why.clone(),
+            fix: self.fix.clone(),
+            cwe: self.cwe.clone(),
+            atlas: self.atlas.clone(),
+            refs: self.refs.clone(),
+            precision: self.precision.clone(),
+            prisma: self.prisma.clone(),
+        }
+    }
+}
+
+/// Sort key of a code: S999 before S1001, S1129 before S1201, in the order that people count.
+#[must_use]
+pub fn order(code: &str) -> u32 {
+    code.strip_prefix('S').and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+}
