@@ -22,6 +22,7 @@ macro_rules! formats {
 
 formats! {
     safetensors,
+    pickle,
 }
 
 /// What kind of thing a format is.

@@ -9,7 +9,46 @@
 use super::globals::Class;
 
 /// The shipped lists: name, text.
-const SETS: &[(&str, &str)] = &[("fixture-os", include_str!("../../data/sets/fixture-os.txt"))];
+const SETS: &[(&str, &str)] = &[
+    ("ast-globals", include_str!("../../data/sets/ast-globals.txt")),
+    ("attribute-write-globals", include_str!("../../data/sets/attribute-write-globals.txt")),
+    ("base64-globals", include_str!("../../data/sets/base64-globals.txt")),
+    ("code-globals", include_str!("../../data/sets/code-globals.txt")),
+    ("compile-globals", include_str!("../../data/sets/compile-globals.txt")),
+    ("composition-globals", include_str!("../../data/sets/composition-globals.txt")),
+    ("ctypes-globals", include_str!("../../data/sets/ctypes-globals.txt")),
+    ("deserialiser-globals", include_str!("../../data/sets/deserialiser-globals.txt")),
+    ("dns-globals", include_str!("../../data/sets/dns-globals.txt")),
+    ("eval-globals", include_str!("../../data/sets/eval-globals.txt")),
+    ("framework-globals", include_str!("../../data/sets/framework-globals.txt")),
+    ("ftp-globals", include_str!("../../data/sets/ftp-globals.txt")),
+    ("hex-globals", include_str!("../../data/sets/hex-globals.txt")),
+    ("http-globals", include_str!("../../data/sets/http-globals.txt")),
+    ("httpclient-globals", include_str!("../../data/sets/httpclient-globals.txt")),
+    ("import-globals", include_str!("../../data/sets/import-globals.txt")),
+    ("importlib-globals", include_str!("../../data/sets/importlib-globals.txt")),
+    ("introspection-globals", include_str!("../../data/sets/introspection-globals.txt")),
+    ("launcher-globals", include_str!("../../data/sets/launcher-globals.txt")),
+    ("mail-globals", include_str!("../../data/sets/mail-globals.txt")),
+    ("open-globals", include_str!("../../data/sets/open-globals.txt")),
+    ("os-globals", include_str!("../../data/sets/os-globals.txt")),
+    ("pathlib-globals", include_str!("../../data/sets/pathlib-globals.txt")),
+    ("process-globals", include_str!("../../data/sets/process-globals.txt")),
+    ("pty-globals", include_str!("../../data/sets/pty-globals.txt")),
+    ("reflection-globals", include_str!("../../data/sets/reflection-globals.txt")),
+    ("rot13-globals", include_str!("../../data/sets/rot13-globals.txt")),
+    ("runpy-globals", include_str!("../../data/sets/runpy-globals.txt")),
+    ("safe-globals", include_str!("../../data/sets/safe-globals.txt")),
+    ("shutil-globals", include_str!("../../data/sets/shutil-globals.txt")),
+    ("socket-globals", include_str!("../../data/sets/socket-globals.txt")),
+    ("subprocess-globals", include_str!("../../data/sets/subprocess-globals.txt")),
+    ("sys-globals", include_str!("../../data/sets/sys-globals.txt")),
+    ("telnet-globals", include_str!("../../data/sets/telnet-globals.txt")),
+    ("tempfile-globals", include_str!("../../data/sets/tempfile-globals.txt")),
+    ("types-globals", include_str!("../../data/sets/types-globals.txt")),
+    ("webbrowser-globals", include_str!("../../data/sets/webbrowser-globals.txt")),
+    ("zlib-globals", include_str!("../../data/sets/zlib-globals.txt")),
+];
 
 /// Names and texts of all shipped lists.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
