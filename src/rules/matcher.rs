@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
@@ -69,6 +70,7 @@ pub(super) struct Clause {
     any_subject: bool,
     when: Vec<(String, Vec<Wanted>)>,
     unless: Vec<(String, Vec<Wanted>)>,
+    like: Vec<(String, Regex)>,
     message: String,
     companion: bool,
     group: bool,
@@ -103,6 +105,13 @@ impl Clause {
                 })
                 .collect::<Result<Vec<_>, _>>()
         };
+        let mut like = Vec::new();
+        for (field, pattern) in &row.like {
+            if !known(field) {
+                return Err(fail(format!("a {} fact has no field '{field}'", kind.name())));
+            }
+            like.push((field.clone(), Regex::new(pattern).map_err(|error| fail(error.to_string()))?));
+        }
         for field in placeholders(&row.message) {
             if !known(field) {
                 return Err(fail(format!("the message names '{field}', which a {} fact has not", kind.name())));
@@ -120,34 +129,42 @@ impl Clause {
             any_subject: row.matches.is_empty(),
             when: conditions(&row.when)?,
             unless: conditions(&row.unless)?,
+            like,
             message: row.message.clone(),
             companion: row.companion,
             group: row.group,
         };
+        clause.subjects(row, kind, globals).map_err(fail)?;
+        Ok((kind, clause))
+    }
+
+    /// Compiles what `match` lists.
+    fn subjects(&mut self, row: &ClauseRow, kind: Kind, globals: &GlobalTable) -> Result<(), String> {
         let mut globs = GlobSetBuilder::new();
         for pattern in &row.matches {
             match pattern.strip_prefix('@') {
-                Some(set) if kind == Kind::Global && globals.has_set(set) => clause.sets.push(set.to_owned()),
+                Some(set) if kind == Kind::Global && globals.has_set(set) => self.sets.push(set.to_owned()),
                 Some(set) => {
                     let words = Set::shipped().find(|known| known.name == set && known.class.is_none());
-                    let words = words.ok_or_else(|| fail(format!("no set is called '{set}'")))?;
-                    clause.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
+                    let words = words.ok_or_else(|| format!("no set is called '{set}'"))?;
+                    self.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
                 }
                 None if pattern.contains(['*', '?', '[', '{']) => {
                     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-                    globs.add(glob.map_err(|error| fail(error.to_string()))?);
+                    globs.add(glob.map_err(|error| error.to_string())?);
                 }
-                None => clause.words.push(pattern.clone()),
+                None => self.words.push(pattern.clone()),
             }
         }
-        clause.globs = globs.build().map_err(|error| fail(error.to_string()))?;
-        Ok((kind, clause))
+        self.globs = globs.build().map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     fn holds(&self, view: &View<'_>) -> bool {
         self.subject_matches(view)
             && self.when.iter().all(|(field, wanted)| view.field_is(field, wanted))
             && !self.unless.iter().any(|(field, wanted)| view.field_is(field, wanted))
+            && self.like.iter().all(|(field, pattern)| view.field_is_like(field, pattern))
     }
 
     fn subject_matches(&self, view: &View<'_>) -> bool {
@@ -191,6 +208,10 @@ impl<'f> View<'f> {
 
     fn field_is(&self, name: &str, wanted: &[Wanted]) -> bool {
         self.field(name).is_some_and(|value| wanted.iter().any(|wanted| wanted.is(value)))
+    }
+
+    fn field_is_like(&self, name: &str, pattern: &Regex) -> bool {
+        matches!(self.field(name), Some(Value::Text(text)) if pattern.is_match(text))
     }
 
     /// What tells this evidence from other evidence for the same rule in the same input.
