@@ -5,5 +5,6 @@ pub mod escape;
 pub mod fact;
 pub mod finding;
 pub mod formats;
+pub mod render;
 pub mod report;
 pub mod rules;
