@@ -11,8 +11,7 @@ pub(super) fn home() -> Option<&'static str> {
 /// What `RULES.md` says about one rule.
 pub(super) fn rule(code: &str) -> Option<String> {
     let known = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (known && !REPOSITORY.is_empty())
-        .then(|| format!("{REPOSITORY}/blob/HEAD/RULES.md#{}", code.to_ascii_lowercase()))
+    (known && !REPOSITORY.is_empty()).then(|| format!("{REPOSITORY}/blob/HEAD/RULES.md#{}", code.to_ascii_lowercase()))
 }
 
 /// The entry of a weakness in the Common Weakness Enumeration.

@@ -4,3 +4,5 @@ mod arch;
 mod corpus;
 mod fixtures;
 mod robust;
+mod sample;
+mod validators;

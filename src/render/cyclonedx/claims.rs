@@ -12,7 +12,7 @@ use crate::render::wording;
 
 /// Metadata keys under which formats state the same thing, the most telling first.
 const LICENSE: [&str; 4] = ["license", "licence", "general.license", "model.license"];
-const TASK: [&str; 4] = ["pipeline_tag", "task", "general.task", "task_specific_params"];
+const TASK: [&str; 3] = ["pipeline_tag", "task", "general.task"];
 const FAMILY: [&str; 3] = ["general.architecture", "model_type", "architecture_family"];
 const ARCHITECTURE: [&str; 4] = ["architectures", "architecture", "model_architecture", "class_name"];
 const DATASETS: [&str; 3] = ["datasets", "dataset", "general.datasets"];

@@ -149,8 +149,7 @@ fn place<'r>(finding: &'r Finding, artifacts: &mut Artifacts<'r>) -> Location {
     if finding.members.is_empty() {
         add_bytes(&mut region, finding);
     }
-    let physical =
-        PhysicalLocation::builder().artifact_location(artifacts.file(&finding.path)).region(region).build();
+    let physical = PhysicalLocation::builder().artifact_location(artifacts.file(&finding.path)).region(region).build();
     let mut location = Location::builder().physical_location(physical).build();
     location.logical_locations = finding.members.last().map(|name| {
         let logical = LogicalLocation::builder()

@@ -96,9 +96,7 @@ fn descriptor(info: &RuleInfo, severity: Severity, catalogue: &Catalogue) -> Rep
         .full_description(plain(if why.is_empty() { title.clone() } else { why }))
         .short_description(plain(title))
         .help(help(info))
-        .default_configuration(
-            ReportingConfiguration::builder().level(json!(weight.level)).rank(weight.rank).build(),
-        )
+        .default_configuration(ReportingConfiguration::builder().level(json!(weight.level)).rank(weight.rank).build())
         .properties(properties(info, severity))
         .build();
     descriptor.help_uri = links::rule(&info.code);
