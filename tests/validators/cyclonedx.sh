@@ -9,6 +9,6 @@ if [ ! -x "$cache/venv/bin/python" ] || [ ! -d "$cache/node/node_modules/@cyclon
     exit 3
 fi
 status=0
-"$cache/venv/bin/python" "$here/cyclonedx.py" "$@" || status=1
-NODE_PATH="$cache/node/node_modules" node "$here/cyclonedx.js" "$@" || status=1
+"$cache/venv/bin/python" "$here/bom.py" "$@" || status=1
+NODE_PATH="$cache/node/node_modules" node "$here/bom.js" "$@" || status=1
 exit $status

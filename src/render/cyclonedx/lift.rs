@@ -34,6 +34,7 @@ pub(super) fn document(
     for key in ["bomFormat", "specVersion", "serialNumber", "version"] {
         body.shift_remove(key);
     }
+    body.get_mut("vulnerabilities").and_then(Value::as_array_mut).into_iter().flatten().for_each(name_response);
     if options.version > SpecVersion::V1_5 {
         let components = body.get_mut("components").and_then(Value::as_array_mut);
         for (component, item) in components.into_iter().flatten().zip(&inventory.items) {
@@ -61,6 +62,16 @@ fn serial_number(body: &Map<String, Value>, report: &Report, options: &Options) 
         Uuid::new_v4()
     };
     Ok(format!("urn:uuid:{id}"))
+}
+
+/// The typed model writes `responses`; all versions of the schema call it `response`.
+fn name_response(vulnerability: &mut Value) {
+    let analysis = vulnerability.get_mut("analysis").and_then(Value::as_object_mut);
+    if let Some(analysis) = analysis
+        && let Some(responses) = analysis.remove("responses")
+    {
+        analysis.insert("response".to_owned(), responses);
+    }
 }
 
 fn lift(component: &mut Value, item: &Item<'_>) {
