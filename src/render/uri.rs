@@ -31,12 +31,15 @@ pub(super) fn relative(path: &str) -> String {
 ///
 /// Understands URLs and the `user@host:path` form of ssh.
 pub(super) fn repository(remote: &str) -> Option<String> {
-    let (scheme, rest) = match remote.split_once("://") {
-        Some((scheme, rest)) => (scheme, rest.to_owned()),
-        None => {
-            let (host, path) = remote.split_once(':')?;
-            ("ssh", format!("{host}/{}", path.trim_start_matches('/')))
+    let (scheme, rest) = if let Some((scheme, rest)) = remote.split_once("://") {
+        (scheme, rest.to_owned())
+    } else {
+        let (host, path) = remote.split_once(':')?;
+        // `ext::command` names a helper program, `c:\path` a drive.
+        if path.starts_with(':') || host.len() < 2 {
+            return None;
         }
+        ("ssh", format!("{host}/{}", path.trim_start_matches('/')))
     };
     if !matches!(scheme, "https" | "http" | "ssh" | "git") {
         return None;
@@ -76,5 +79,6 @@ mod tests {
         assert_eq!(repository("/srv/git/b.git"), None);
         assert_eq!(repository("file:///srv/git/b.git"), None);
         assert_eq!(repository("ext::sh -c x"), None);
+        assert_eq!(repository("c:/models"), None);
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn model_card(metadata: &Map<String, Value>) -> Option<ModelCard> {
         || parameters.architecture_family.is_some()
         || parameters.model_architecture.is_some()
         || parameters.datasets.is_some();
-    says_something.then(|| ModelCard {
+    says_something.then_some(ModelCard {
         bom_ref: None,
         model_parameters: Some(parameters),
         quantitative_analysis: None,

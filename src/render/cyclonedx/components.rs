@@ -19,6 +19,9 @@ const PATH: usize = 1_000;
 /// Properties of one component.
 const PROPERTIES: usize = 200;
 
+/// Occurrences of one component, its own place included.
+pub(super) const OCCURRENCES: usize = 200;
+
 /// One file of the bill.
 pub(super) struct Item<'r> {
     /// `bom-ref`: unique in the document, and the same for the same content at the same path.
@@ -60,7 +63,7 @@ impl<'r> Inventory<'r> {
         }
         for (path, asset) in assets.chain(others.into_iter().map(|path| (path, None))) {
             items.push(Item {
-                reference: unique(reference(path, asset), &mut taken),
+                reference: unique(&reference(path, asset), &mut taken),
                 path,
                 asset,
                 status: statuses.get(path).copied().unwrap_or(Status::Complete),
@@ -81,8 +84,8 @@ fn reference(path: &str, asset: Option<&Asset>) -> String {
 }
 
 /// Escaping and cutting may make two paths look alike; a reference must name one.
-fn unique(reference: String, taken: &mut BTreeSet<String>) -> String {
-    let mut candidate = reference.clone();
+fn unique(reference: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut candidate = reference.to_owned();
     let mut count = 2;
     while !taken.insert(candidate.clone()) {
         candidate = format!("{reference}#{count}");
@@ -146,9 +149,6 @@ fn evidence(item: &Item<'_>) -> ComponentEvidence {
         identity: item.asset.and_then(digest).map(identity),
     }
 }
-
-/// Occurrences of one component, its own place included.
-pub(super) const OCCURRENCES: usize = 200;
 
 fn identity(digest: &str) -> Identity {
     let certain = || ConfidenceScore::new(1.0);

@@ -108,7 +108,7 @@ fn bom(report: &Report, options: &Options, inventory: &Inventory<'_>) -> Bom {
 fn gaps(inventory: &Inventory<'_>) -> Option<Composition> {
     let unread = inventory.items.iter().filter(|item| item.status != Status::Complete);
     let assemblies: Vec<BomReference> = unread.map(|item| BomReference::new(&item.reference)).collect();
-    (!assemblies.is_empty()).then(|| Composition {
+    (!assemblies.is_empty()).then_some(Composition {
         bom_ref: None,
         aggregate: AggregateType::Incomplete,
         assemblies: Some(assemblies),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt::Write as _;
 
 use cyclonedx_bom::external_models::uri::Uri;
 use cyclonedx_bom::models::advisory::{Advisories, Advisory};
@@ -42,7 +43,7 @@ pub(super) fn all(report: &Report, inventory: &Inventory<'_>) -> Vec<Vulnerabili
 
 /// Findings of one file that one entry can stand for: same rule, same severity, same decision.
 fn groups<'r>(item: &Item<'r>) -> Vec<Vec<&'r Finding>> {
-    let mut places: HashMap<(&str, Severity, Option<(&str, Option<&str>)>), usize> = HashMap::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in &item.findings {
         let decision = finding.suppression.as_ref().map(|given| (given.source.as_str(), given.reason.as_deref()));
@@ -190,7 +191,8 @@ fn analysis(decision: &Suppression) -> VulnerabilityAnalysis {
         ("expires", decision.expires.as_deref()),
     ] {
         if let Some(value) = value {
-            detail.push_str(&format!("; {label}: {}", wording::line(value, 1_000)));
+            // Writing to a string cannot fail.
+            let _ = write!(detail, "; {label}: {}", wording::line(value, 1_000));
         }
     }
     VulnerabilityAnalysis {

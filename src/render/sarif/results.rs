@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use serde_json::json;
 use serde_sarif::sarif::{
@@ -134,10 +135,11 @@ fn message(finding: &Finding) -> String {
     message.push_str(&wording::sentence(&wording::unlinked(&finding.message, MESSAGE)));
     let mut tail = String::new();
     if let Some(offset) = finding.offset {
-        tail.push_str(&format!(" At byte {offset}."));
+        // Writing to a string cannot fail.
+        let _ = write!(tail, " At byte {offset}.");
     }
     if finding.occurrences > 1 {
-        tail.push_str(&format!(" Occurs {} times.", finding.occurrences));
+        let _ = write!(tail, " Occurs {} times.", finding.occurrences);
     }
     let head = MESSAGE.saturating_sub(tail.chars().count());
     wording::unlinked(&message, head) + &tail
