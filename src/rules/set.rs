@@ -5,6 +5,16 @@
 //! #: class = denied        globals only, see `Class`
 //! os system                # runs a shell command
 //! ```
+//!
+//! Items of kind `globals`, always in the public Python 3 spelling of the module:
+//!
+//! | item | stands for |
+//! | --- | --- |
+//! | `os system`, `pathlib Path.open` | that name |
+//! | `builtins str.*` | the public methods of a type |
+//! | `os *` | every name of a module and of its submodules |
+//! | `sklearn <class>` | the names of a package and its submodules that are spelled like classes |
+//! | `* __globals__` | that attribute of anything |
 
 use super::globals::Class;
 
