@@ -13,6 +13,7 @@
 //! user come before all of this.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::aliases::{canonical, from_python2};
 use super::set::Set;
@@ -31,11 +32,56 @@ const EXPECTED_ROWS: usize = 4096;
 /// Standard modules whose mere object is a way into the system: fetching one as an attribute (`random._os`) denies.
 /// Only names that nobody gives to a function of their own.
 const MODULE_OBJECTS: &[&str] = &[
-    "asyncio", "atexit", "bdb", "cProfile", "codeop", "compileall", "ctypes", "distutils", "doctest", "ensurepip",
-    "fileinput", "ftplib", "gc", "idlelib", "importlib", "inspect", "lib2to3", "linecache", "marshal", "mmap", "msvcrt",
-    "multiprocessing", "os", "pdb", "pickle", "pkgutil", "pty", "py_compile", "pydoc", "runpy", "shelve", "shutil",
-    "smtplib", "socket", "socketserver", "sqlite3", "subprocess", "sys", "tarfile", "telnetlib", "tempfile",
-    "threading", "timeit", "unittest", "urllib", "venv", "webbrowser", "winreg", "zipfile", "zipimport",
+    "asyncio",
+    "atexit",
+    "bdb",
+    "cProfile",
+    "codeop",
+    "compileall",
+    "ctypes",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "fileinput",
+    "ftplib",
+    "gc",
+    "idlelib",
+    "importlib",
+    "inspect",
+    "lib2to3",
+    "linecache",
+    "marshal",
+    "mmap",
+    "msvcrt",
+    "multiprocessing",
+    "os",
+    "pdb",
+    "pickle",
+    "pkgutil",
+    "pty",
+    "py_compile",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "shutil",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "subprocess",
+    "sys",
+    "tarfile",
+    "telnetlib",
+    "tempfile",
+    "threading",
+    "timeit",
+    "unittest",
+    "urllib",
+    "venv",
+    "webbrowser",
+    "winreg",
+    "zipfile",
+    "zipimport",
 ];
 
 /// What a global is to the judge, mildest first.
@@ -105,21 +151,58 @@ impl Vote {
     }
 }
 
+/// A hash for the shipped keys, cheap because every run builds the tables. Scanned names are looked up, never inserted,
+/// so nothing is won by colliding.
+#[derive(Debug, Clone, Copy, Default)]
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, tail) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(tail) {
+            *to = *from;
+        }
+        self.mix(u64::from_le_bytes(last));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its slot from the low bits, which a product mixes least.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+/// Rows by a key that borrows from the shipped texts.
+type Rows<K> = HashMap<K, GlobalEntry, BuildHasherDefault<NameHasher>>;
+
 /// All lists of kind `globals`, merged for lookup, and the user's own rows.
 #[derive(Debug, Clone, Default)]
 pub struct GlobalTable {
     /// By module and name.
-    exact: HashMap<(&'static str, &'static str), GlobalEntry>,
+    exact: Rows<(&'static str, &'static str)>,
     /// By module and type: its public methods.
-    methods: HashMap<(&'static str, &'static str), GlobalEntry>,
+    methods: Rows<(&'static str, &'static str)>,
     /// By module: everything in it and below.
-    stars: HashMap<&'static str, GlobalEntry>,
+    stars: Rows<&'static str>,
     /// By package: class-like names in it and below.
-    classes: HashMap<&'static str, GlobalEntry>,
+    classes: Rows<&'static str>,
     /// By name: that attribute of anything.
-    attributes: HashMap<&'static str, GlobalEntry>,
+    attributes: Rows<&'static str>,
     /// Names of denied classes and file openers. A library module that imports one re-exports it under its own name.
-    reexported: HashSet<&'static str>,
+    reexported: HashSet<&'static str, BuildHasherDefault<NameHasher>>,
     /// The user's rows by module and name, `*` for all names; they win over the shipped ones.
     user: HashMap<String, HashMap<String, GlobalEntry>>,
     sets: Vec<&'static str>,
@@ -129,13 +212,16 @@ impl GlobalTable {
     /// The shipped policy.
     #[must_use]
     pub fn shipped() -> Self {
-        let mut table = Self { exact: HashMap::with_capacity(EXPECTED_ROWS), ..Self::default() };
+        let mut table = Self {
+            exact: Rows::with_capacity_and_hasher(EXPECTED_ROWS, BuildHasherDefault::default()),
+            ..Self::default()
+        };
         for set in Set::shipped() {
             let Some(class) = set.class else { continue };
             table.sets.push(set.name);
             for (item, reason) in &set.items {
-                let (module, name) = item.split_once(char::is_whitespace).unwrap_or((item, "*"));
-                table.ship(module, name.trim_start(), GlobalEntry { set: set.name, class, reason });
+                let (module, name) = item.split_once(' ').unwrap_or((item, "*"));
+                table.ship(module, name.trim_ascii_start(), GlobalEntry { set: set.name, class, reason });
             }
         }
         table
@@ -254,7 +340,8 @@ impl GlobalTable {
         for (_, end) in parts(name).take(WALK_DEPTH) {
             let (window, rest) = full.split_at_checked(first.saturating_add(end))?;
             let rest = rest.strip_prefix('.').unwrap_or(rest);
-            let entry = self.reach(window, rest).or_else(|| if rest.is_empty() { self.denied_star(window) } else { None });
+            let entry =
+                self.reach(window, rest).or_else(|| if rest.is_empty() { self.denied_star(window) } else { None });
             if entry.is_some() {
                 return entry;
             }
