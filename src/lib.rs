@@ -6,5 +6,7 @@ pub mod escape;
 pub mod fact;
 pub mod finding;
 pub mod formats;
+pub mod inspect;
 pub mod report;
 pub mod rules;
+pub mod scan;
