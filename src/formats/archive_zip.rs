@@ -151,7 +151,7 @@ fn hand_over_region(scan: &mut Scan<'_>, region: Region) -> Result<(), Halt> {
     }
     let child = scan.input.slice(name, region.at, region.len);
     if child.depth() as u64 > scan.budget.limits().depth {
-        scan.unread(child.name, "levels of nesting");
+        scan.unread(child.name, "levels of nesting", false);
         return Ok(());
     }
     scan.child(child)

@@ -192,9 +192,10 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Records for the coverage alone that a part was not read: the fact that says why has been stated.
-    pub fn unread(&mut self, name: InputName, reason: impl Into<String>) {
-        self.halted.push(Stop { name, reason: reason.into(), failed: false });
+    /// Records for the coverage alone that a part was not read; the fact that says why has been stated. `unsupported`:
+    /// the part may be sound and only this build cannot read it.
+    pub fn unread(&mut self, name: InputName, reason: &str, unsupported: bool) {
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: false, unsupported });
     }
 
     /// A forward reader over the whole input.

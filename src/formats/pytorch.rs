@@ -33,7 +33,7 @@ pub const FORMAT: Format = Format {
     name: "pytorch",
     title: "PyTorch checkpoint, TorchScript or package (ZIP)",
     kind: FormatKind::Model,
-    extensions: &["pt", "pth", "ckpt", "bin", "ptl", "ts"],
+    extensions: &["ptl", "pt", "pth", "ckpt", "bin"],
     runs_code: true,
     refines: Some("zip"),
     identify,

@@ -4,11 +4,10 @@
 //! read here: what decodes is scanned, and the lie is a fact.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use super::audit::state;
 use super::Container;
-use crate::bytes::{Input, Malformed, ReadAt, Role, Slice, Spool};
+use crate::bytes::{Input, Malformed, Role, Spool};
 use crate::decode::zip::{self, DEFLATE, ENCRYPTED, Entry, Header, Outcome, REFUSING, STORED};
 use crate::formats::pickle::looks_like_pickle;
 use crate::formats::{Halt, Scan};
@@ -34,7 +33,7 @@ pub struct Opened {
 
 /// Decoded bytes and how decoding ended.
 struct Decoded {
-    source: Arc<dyn ReadAt>,
+    input: Input,
     outcome: Option<Outcome>,
     /// The limit that stopped it.
     stopped: Option<&'static str>,
@@ -51,7 +50,7 @@ impl Container {
         let Some(entry) = self.archive.entries.get(n).cloned() else { return Ok(Vec::new()) };
         let mut opened = Vec::new();
         if entry.local.is_none() {
-            scan.unread(scan.input.name.member(entry.display_name()), "the member has no local header");
+            scan.unread(scan.input.name.member(entry.display_name()), "the member has no local header", false);
             return Ok(opened);
         }
         let views = [Some(entry.header()).filter(|_| !entry.is_folder()), entry.local_view()];
@@ -71,7 +70,7 @@ impl Container {
             DEFLATE => self.inflate(scan, n, &entry, header)?,
             _ => return Ok(None),
         };
-        Ok(Some(scan.input.member(entry.display_name(), decoded.source)))
+        Ok(Some(decoded.input))
     }
 
     fn open_view(
@@ -92,14 +91,14 @@ impl Container {
             state(scan, entry, "unsupported-method", &format!("method {} ({})", header.method, method_name(header)));
         }
         let Some(decoded) = decoded else {
-            scan.unread(scan.input.name.member(entry.display_name()), "a compression method that cannot be read");
+            scan.unread(scan.input.name.member(entry.display_name()), "a compression method that cannot be read", true);
             return Ok(None);
         };
         if refusing != 0 && known {
             if !is_plain(scan, entry, header, &decoded)? {
                 let what = if refusing & ENCRYPTED != 0 { "encrypted" } else { "patched or masked data" };
                 state(scan, entry, "encrypted", &format!("flags {refusing:#x}: {what}"));
-                scan.unread(scan.input.name.member(entry.display_name()), "the member is encrypted");
+                scan.unread(scan.input.name.member(entry.display_name()), "the member is encrypted", true);
                 return Ok(None);
             }
             // Where the headers disagree about it, that has been stated.
@@ -112,8 +111,7 @@ impl Container {
             scan.halt(&Malformed { at: entry.data, what }.into());
         }
         self.report(scan, entry, header, &decoded)?;
-        let input = scan.input.member(entry.display_name(), decoded.source);
-        Ok(Some(Opened { input, header, outcome: decoded.outcome }))
+        Ok(Some(Opened { input: decoded.input, header, outcome: decoded.outcome }))
     }
 
     /// States how decoding went.
@@ -125,7 +123,7 @@ impl Container {
         }
         let name = scan.input.name.member(entry.display_name());
         if let Some(why) = decoded.stopped {
-            scan.unread(name, why);
+            scan.unread(name, why, false);
             return Ok(());
         }
         let at = entry.data.saturating_add(outcome.consumed);
@@ -200,7 +198,8 @@ impl Container {
         if overlapping {
             self.overlap_left = self.overlap_left.saturating_sub(outcome.produced);
         }
-        Ok(Decoded { source: spool.finish()?, outcome: Some(outcome), stopped, bomb })
+        let input = scan.input.member(entry.display_name(), spool.finish()?);
+        Ok(Decoded { input, outcome: Some(outcome), stopped, bomb })
     }
 
     /// Data under a method that is not read here, if it is plain or DEFLATE all the same.
@@ -212,7 +211,7 @@ impl Container {
         header: Header,
     ) -> Result<Option<Decoded>, Halt> {
         let plain = stored(scan, entry, header);
-        if looks_like_pickle(&plain.source.read_range(0, PICKLE_HEAD)?) {
+        if looks_like_pickle(&plain.input.read(0, PICKLE_HEAD)?) {
             return Ok(Some(plain));
         }
         if header.compressed > TRIAL_BYTES {
@@ -234,8 +233,8 @@ const PICKLE_HEAD: usize = 64 << 10;
 /// Stored data: readers differ in which of the two sizes they follow, so the larger one is taken.
 fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Decoded {
     let len = header.compressed.max(header.size);
-    let source = Slice::clip(Arc::clone(&scan.input.source), entry.data, len);
-    Decoded { source, outcome: None, stopped: None, bomb: false }
+    let input = scan.input.slice(entry.display_name(), entry.data, len);
+    Decoded { input, outcome: None, stopped: None, bomb: false }
 }
 
 /// Is the data that a flag calls encrypted really plain?
@@ -254,7 +253,7 @@ fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -
             return Ok(true);
         }
     }
-    let head = decoded.source.read_range(0, PICKLE_HEAD)?;
+    let head = decoded.input.read(0, PICKLE_HEAD)?;
     Ok(head.starts_with(b"PK\x03\x04") || looks_like_pickle(&head))
 }
 
