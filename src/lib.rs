@@ -1,6 +1,7 @@
 //! Static security scanner for AI model files.
 #![recursion_limit = "256"]
 pub mod bytes;
+pub mod decode;
 pub mod escape;
 pub mod fact;
 pub mod finding;
