@@ -4,6 +4,8 @@
 //! in this module is the only owner of rule texts: RULES.md, `modelaudit rules` and every report print from it.
 
 pub mod doc;
+
+mod aliases;
 mod globals;
 mod matcher;
 mod set;

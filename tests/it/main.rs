@@ -1,4 +1,12 @@
-//! Integration tests, one binary.
+//! All integration tests in one binary, so that they link once.
 
+mod arch;
+mod corpus;
+mod cyclonedx;
+mod fixtures;
 mod generated;
+mod robust;
 mod rules;
+mod sample;
+mod sarif;
+mod validators;
