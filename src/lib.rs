@@ -1,9 +1,14 @@
 //! Static security scanner for AI model files.
 #![recursion_limit = "256"]
 pub mod bytes;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod escape;
 pub mod fact;
 pub mod finding;
 pub mod formats;
+pub mod policy;
 pub mod report;
 pub mod rules;
+pub mod suppress;

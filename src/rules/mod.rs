@@ -6,6 +6,7 @@
 mod globals;
 mod matcher;
 mod set;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 pub use globals::{Class, GlobalEntry, GlobalTable};
 pub use matcher::{Hit, Judge};
 pub use set::Set;
+pub use watch::{Watch, Watchlist};
 
 use crate::fact::Kind;
 use crate::finding::Severity;
