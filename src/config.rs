@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use error::{ConfigError, Mistake, Source, nearest};
 pub use find::Environment;
 pub use layer::{GlobalRule, IgnoreEntry, Sourced, SuppressEntry};
-pub use value::{PathGlob, parse_fail_on, parse_level, parse_sha256, parse_size};
+pub use value::PathGlob;
 
 use crate::bytes::Limits;
 use crate::finding::Severity;

@@ -12,7 +12,7 @@ use crate::finding::Severity;
 ///
 /// # Errors
 /// The sentence says what a size looks like.
-pub fn parse_size(text: &str) -> Result<Option<u64>, String> {
+pub(super) fn parse_size(text: &str) -> Result<Option<u64>, String> {
     let wrong = || "not a size: write bytes, or a whole number with a unit, such as 500MB or 2GiB".to_owned();
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -38,7 +38,7 @@ pub fn parse_size(text: &str) -> Result<Option<u64>, String> {
 ///
 /// # Errors
 /// The sentence says what a time looks like.
-pub fn parse_timeout(text: &str) -> Result<Option<Duration>, String> {
+pub(super) fn parse_timeout(text: &str) -> Result<Option<Duration>, String> {
     let seconds: u64 = text.trim().parse().map_err(|_| "not a time: write whole seconds, such as 300")?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
@@ -47,7 +47,7 @@ pub fn parse_timeout(text: &str) -> Result<Option<Duration>, String> {
 ///
 /// # Errors
 /// The sentence says what is allowed.
-pub fn parse_jobs(text: &str) -> Result<Option<usize>, String> {
+pub(super) fn parse_jobs(text: &str) -> Result<Option<usize>, String> {
     match text.trim().parse() {
         Ok(jobs @ 0..=1024) => Ok((jobs > 0).then_some(jobs)),
         _ => Err("not a number of threads: write 0 (one for each core) to 1024".to_owned()),
@@ -58,7 +58,7 @@ pub fn parse_jobs(text: &str) -> Result<Option<usize>, String> {
 ///
 /// # Errors
 /// The sentence lists the levels.
-pub fn parse_level(text: &str) -> Result<Severity, String> {
+pub(super) fn parse_level(text: &str) -> Result<Severity, String> {
     if text.eq_ignore_ascii_case("warning") {
         return Ok(Severity::Medium);
     }
@@ -69,7 +69,7 @@ pub fn parse_level(text: &str) -> Result<Severity, String> {
 ///
 /// # Errors
 /// The sentence lists the words.
-pub fn parse_fail_on(text: &str) -> Result<Option<Severity>, String> {
+pub(super) fn parse_fail_on(text: &str) -> Result<Option<Severity>, String> {
     if text.eq_ignore_ascii_case("never") {
         return Ok(None);
     }
@@ -83,7 +83,7 @@ pub fn parse_fail_on(text: &str) -> Result<Option<Severity>, String> {
 ///
 /// # Errors
 /// The sentence lists the words.
-pub fn parse_bool(text: &str) -> Result<bool, String> {
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" | "" => Ok(false),
@@ -95,7 +95,7 @@ pub fn parse_bool(text: &str) -> Result<bool, String> {
 ///
 /// # Errors
 /// The sentence says what is expected.
-pub fn parse_sha256(text: &str) -> Result<String, String> {
+pub(super) fn parse_sha256(text: &str) -> Result<String, String> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(hex.to_ascii_lowercase())
@@ -108,7 +108,7 @@ pub fn parse_sha256(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// The sentence says what is expected.
-pub fn parse_date(text: &str) -> Result<Date, String> {
+pub(super) fn parse_date(text: &str) -> Result<Date, String> {
     // The parser of dates also takes a time after the day; a suppression ends with a day.
     let date = (text.len() == 10).then(|| text.parse().ok()).flatten();
     date.ok_or_else(|| "not a day: write it as 2027-01-31".to_owned())
