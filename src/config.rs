@@ -164,6 +164,11 @@ impl Settings {
         }
         let mut settings = Self::merge([from_flags, from_env, from_file]);
         settings.watchlist = settings.compile_watchlist(&mut checks);
+        if settings.skip_payload.value && !settings.blocked_hashes.is_empty() {
+            let help = Some("leave out one of the two".to_owned());
+            let what = "`blocked_hashes` needs the digests that `skip_payload` leaves out";
+            checks.wrong(&settings.skip_payload.source, what, help);
+        }
         if !checks.mistakes.is_empty() {
             return Err(ConfigError::Mistakes(checks.mistakes));
         }
@@ -278,14 +283,14 @@ impl Settings {
         Limits { max_file_size: self.max_file_size.value, timeout: self.timeout.value, ..Limits::default() }
     }
 
-    /// The shipped rules with the user's entries in their table of globals.
+    /// The shipped rules with the user's entries in their table of globals, and the user's lists.
     ///
     /// # Errors
     /// None for the shipped rows.
     pub fn rule_set(&self) -> Result<RuleSet, RuleError> {
         let mut table = GlobalTable::shipped();
         self.extend(&mut table);
-        RuleSet::with_globals(table)
+        RuleSet::with_globals(table)?.with_watchlist(self.watchlist.clone())
     }
 
     /// Enters the user's policy on globals into a table.

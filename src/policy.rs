@@ -80,8 +80,9 @@ impl<'s> Policy<'s> {
     /// The outcome of a run: its findings, the coverage of its files, and problems of the run itself.
     ///
     /// A finding at or above the threshold fails the run whatever else went wrong. Otherwise the job counts as not
-    /// done if the run met an error, or a file was not read to the end of what its format promises; a file that was
-    /// skipped by decision (no decoder, a pointer without its object) makes it so only in a strict run.
+    /// done if there is an error: the engine states one for each file that could not be read to the end of what its
+    /// format promises. A file that was skipped, or read but for a part that has no decoder, makes it so only in a
+    /// strict run.
     #[must_use]
     pub fn verdict(&self, findings: &[Finding], coverage: &[Coverage], errors: &[String]) -> Verdict {
         let fails = |finding: &Finding| {
@@ -89,8 +90,8 @@ impl<'s> Policy<'s> {
         };
         let unread = |file: &Coverage| match file.status {
             Status::Complete => false,
-            Status::Skipped => self.settings.strict.value,
-            Status::Partial | Status::Failed => true,
+            Status::Skipped | Status::Partial => self.settings.strict.value,
+            Status::Failed => true,
         };
         if findings.iter().any(fails) {
             Verdict::Fail

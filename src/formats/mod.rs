@@ -106,6 +106,16 @@ pub struct Stop {
     pub reason: String,
     /// True if the fault is the machine's or this program's, not the file's.
     pub failed: bool,
+    /// True if the file may be sound and only this build cannot read it.
+    pub unsupported: bool,
+}
+
+impl Stop {
+    /// A stop because of a limit of the engine.
+    #[must_use]
+    pub fn limit(name: &InputName, reason: &str) -> Self {
+        Self { name: name.clone(), reason: reason.to_owned(), failed: false, unsupported: false }
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -192,7 +202,15 @@ impl<'a> Scan<'a> {
             name: self.input.name.clone(),
             reason: halt.to_string(),
             failed: matches!(halt, Halt::Io(_)),
+            unsupported: matches!(halt, Halt::Unsupported(_)),
         });
+    }
+
+    /// Records that this program failed on the input.
+    pub fn fault(&mut self, reason: &'static str) {
+        self.whole(Fact::Fault { reason, format: self.format.name });
+        let name = self.input.name.clone();
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: true, unsupported: false });
     }
 }
 

@@ -56,7 +56,7 @@ pub struct GlobalEntry {
 }
 
 /// The answer for a name on no list.
-pub const UNKNOWN: GlobalEntry = GlobalEntry { set: "unknown", class: Class::Unknown, reason: "" };
+pub(super) const UNKNOWN: GlobalEntry = GlobalEntry { set: "unknown", class: Class::Unknown, reason: "" };
 
 /// All lists of kind `globals`, merged for lookup.
 #[derive(Debug, Clone, Default)]

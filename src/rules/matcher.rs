@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
 use super::set::Set;
+use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
 use crate::escape::{self, printable};
@@ -247,24 +248,34 @@ pub struct Judge<'r> {
     seen: HashMap<(InputName, usize, String), usize>,
     /// Hits that were not kept.
     dropped: u64,
+    watch: Watch<'r>,
 }
 
 impl<'r> Judge<'r> {
     /// A judge with no hits yet.
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0 }
+        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0, watch: Watch::new(rules) }
     }
 
     /// How many distinct hits were not kept because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped.saturating_add(self.watch.dropped)
     }
 
-    /// The hits in the order of their first occurrence.
+    /// Compares a whole input with the user's lists: its name, and its SHA-256 in lower-case hex if it was taken.
+    pub fn whole(&mut self, name: &InputName, sha256: Option<&str>) {
+        self.watch.input(name);
+        if let Some(sha256) = sha256 {
+            self.watch.digest(name, sha256);
+        }
+    }
+
+    /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
     pub fn finish(self) -> Vec<Hit<'r>> {
+        let listed = self.watch.finish();
         self.open
             .into_iter()
             .map(|open| {
@@ -277,11 +288,12 @@ impl<'r> Judge<'r> {
                     if more > 0 {
                         listed += &format!(" and {more} more");
                     }
-                    hit.message = render(open.template, |field| (field == "names").then(|| listed.clone()));
+                    hit.message = render(open.template, &|field| (field == "names").then(|| listed.clone()));
                     hit.details.insert("names".into(), names.into_iter().take(MAX_NAMES).map(Json::from).collect());
                 }
                 hit
             })
+            .chain(listed)
             .collect()
     }
 
@@ -341,6 +353,7 @@ impl<'r> Judge<'r> {
 
 impl Sink for Judge<'_> {
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        self.watch.take(fact, location);
         let rules = self.rules;
         let clauses = rules.clauses(fact.kind());
         if clauses.is_empty() {
@@ -370,7 +383,7 @@ impl Sink for Judge<'_> {
 }
 
 fn message(clause: &Clause, view: &View<'_>) -> String {
-    render(&clause.message, |field| match view.field(field)? {
+    render(&clause.message, &|field| match view.field(field)? {
         Value::Text("") => None,
         Value::Text(text) => Some(printable(text, escape::CAP)),
         Value::Bool(truth) => Some(truth.to_string()),
@@ -400,7 +413,7 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Fills a template. `[…]` is left out when a field inside it has no value; elsewhere an absent field is `?`.
-fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
+fn render(template: &str, field: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['[', '{']) {
@@ -408,7 +421,7 @@ fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
         out.push_str(plain);
         if let Some((inner, after)) = tail.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
             if placeholders(inner).all(|name| field(name).is_some()) {
-                out.push_str(&render(inner, &field));
+                out.push_str(&render(inner, field));
             }
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
@@ -429,7 +442,7 @@ mod tests {
     #[test]
     fn optional_parts_of_a_message_vanish_with_their_field() {
         let fill = |name: &str| (name == "a").then(|| "A".to_owned());
-        assert_eq!(render("{a} is[: {b}][, {a}]", fill), "A is, A");
-        assert_eq!(render("{b}!", fill), "?!");
+        assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
+        assert_eq!(render("{b}!", &fill), "?!");
     }
 }

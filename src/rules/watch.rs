@@ -9,11 +9,11 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 use serde_json::{Map, Value as Json};
 
-use super::matcher::{Hit, Judge};
+use super::matcher::Hit;
 use super::{Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
 use crate::escape::{self, printable};
-use crate::fact::{Fact, Location, Sink, Span};
+use crate::fact::{Fact, Location, Span};
 
 /// Rule that reports listed names and texts.
 const LISTED_NAME: &str = "S1001";
@@ -128,54 +128,54 @@ impl Watchlist {
         self.names.is_empty() && self.patterns.is_empty() && self.digests.is_empty()
     }
 
-    /// True if digests are listed, so that they must be computed.
-    #[must_use]
-    pub fn wants_digests(&self) -> bool {
-        !self.digests.is_empty()
+    /// Checks that `rules` has the rules that report what is listed.
+    pub(super) fn check_rules(&self, rules: &RuleSet) -> Result<(), RuleError> {
+        let names = !(self.names.is_empty() && self.patterns.is_empty());
+        for (code, wanted) in [(LISTED_NAME, names), (LISTED_DIGEST, !self.digests.is_empty())] {
+            if wanted && rules.get(code).is_none() {
+                return Err(RuleError::Row {
+                    code: code.to_owned(),
+                    what: "no such rule to report what is listed".into(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
-/// The judge and the user's lists as one sink, for one top-level input and everything inside it.
-pub struct Watch<'r> {
-    judge: Judge<'r>,
+/// The part of the judge that compares the facts of one top-level input with the user's lists.
+pub(super) struct Watch<'r> {
     list: &'r Watchlist,
     name_rule: Option<&'r Rule>,
     digest_rule: Option<&'r Rule>,
+    /// The nested input that the last fact was about.
+    nested: Option<InputName>,
     hits: Vec<Hit<'r>>,
+    /// Position in `hits` by input name, list and evidence.
     seen: HashMap<(InputName, &'static str, String), usize>,
-    dropped: u64,
+    pub(super) dropped: u64,
 }
 
 impl<'r> Watch<'r> {
-    /// A sink with no hits yet.
-    ///
-    /// # Errors
-    /// Something is listed, but the rule set lacks the rule that would report it.
-    pub fn new(rules: &'r RuleSet, list: &'r Watchlist) -> Result<Self, RuleError> {
-        let rule = |code: &str, wanted: bool| match rules.get(code) {
-            None if wanted => {
-                Err(RuleError::Row { code: code.to_owned(), what: "no such rule to report listed names".to_owned() })
-            }
-            rule => Ok(rule),
-        };
-        Ok(Self {
-            judge: Judge::new(rules),
-            list,
-            name_rule: rule(LISTED_NAME, !(list.names.is_empty() && list.patterns.is_empty()))?,
-            digest_rule: rule(LISTED_DIGEST, !list.digests.is_empty())?,
+    pub(super) fn new(rules: &'r RuleSet) -> Self {
+        Self {
+            list: rules.watchlist(),
+            name_rule: rules.get(LISTED_NAME),
+            digest_rule: rules.get(LISTED_DIGEST),
+            nested: None,
             hits: Vec::new(),
             seen: HashMap::new(),
             dropped: 0,
-        })
+        }
     }
 
-    /// Compares the name of an input, top-level or nested, with the block list.
-    pub fn input(&mut self, name: &InputName) {
+    /// Compares the name of an input with the block list.
+    pub(super) fn input(&mut self, name: &InputName) {
         self.name(name.innermost(), "path", &Location { name, span: None });
     }
 
     /// Compares the digest of an input with the listed ones.
-    pub fn digest(&mut self, name: &InputName, sha256: &str) {
+    pub(super) fn digest(&mut self, name: &InputName, sha256: &str) {
         if self.list.digests.contains(sha256) {
             let message = format!("the content has the blocked digest sha256:{sha256}");
             let details = [("list", "blocked_hashes"), ("sha256", sha256)];
@@ -183,18 +183,29 @@ impl<'r> Watch<'r> {
         }
     }
 
-    /// How many distinct hits were not kept because there were too many.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.judge.dropped().saturating_add(self.dropped)
+    /// Compares the texts of a fact with the lists.
+    pub(super) fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        if self.list.is_empty() {
+            return;
+        }
+        if !location.name.members.is_empty() && self.nested.as_ref() != Some(location.name) {
+            self.nested = Some(location.name.clone());
+            self.input(location.name);
+        }
+        match *fact {
+            Fact::Text { text, slot, .. } => self.text(text, slot, location),
+            Fact::Metadata { key, value, .. } => {
+                let last = key.rsplit('.').next().unwrap_or(key);
+                if NAME_KEYS.iter().any(|known| last.eq_ignore_ascii_case(known)) {
+                    self.name(value, "declared-name", location);
+                }
+            }
+            _ => {}
+        }
     }
 
-    /// All hits: the rules', then the lists'.
-    #[must_use]
-    pub fn finish(self) -> Vec<Hit<'r>> {
-        let mut hits = self.judge.finish();
-        hits.extend(self.hits);
-        hits
+    pub(super) fn finish(self) -> Vec<Hit<'r>> {
+        self.hits
     }
 
     fn name(&mut self, name: &str, slot: &'static str, location: &Location<'_>) {
@@ -229,7 +240,8 @@ impl<'r> Watch<'r> {
         let list = details.first().map_or("", |(name, _)| *name);
         let slot = (location.name.clone(), list, evidence);
         if let Some(hit) = self.seen.get(&slot).and_then(|&index| self.hits.get_mut(index)) {
-            hit.occurrences = hit.occurrences.saturating_add(1);
+            // A name without a place is met again whenever facts alternate between inputs.
+            hit.occurrences = hit.occurrences.saturating_add(u64::from(location.span.is_some()));
             return;
         }
         if self.hits.len() >= MAX_HITS {
@@ -252,29 +264,11 @@ impl<'r> Watch<'r> {
     }
 }
 
-impl Sink for Watch<'_> {
-    fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
-        self.judge.take(fact, location);
-        if self.list.is_empty() {
-            return;
-        }
-        match *fact {
-            Fact::Text { text, slot } => self.text(text, slot, location),
-            Fact::Metadata { key, value, .. } => {
-                let last = key.rsplit('.').next().unwrap_or(key);
-                if NAME_KEYS.iter().any(|known| last.eq_ignore_ascii_case(known)) {
-                    self.name(value, "declared-name", location);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::GlobalTable;
+    use super::super::{GlobalTable, Judge};
     use super::*;
+    use crate::fact::Sink;
 
     fn rules() -> RuleSet {
         let row = |code: &str, name: &str| {
@@ -288,15 +282,14 @@ mod tests {
     }
 
     fn hits(list: &Watchlist, path: &str, facts: &[Fact<'_>]) -> Vec<String> {
-        let rules = rules();
-        let mut watch = Watch::new(&rules, list).unwrap();
+        let rules = rules().with_watchlist(list.clone()).unwrap();
+        let mut judge = Judge::new(&rules);
         let name = InputName::top(path);
-        watch.input(&name);
-        watch.digest(&name, &"a".repeat(64));
+        judge.whole(&name, Some(&"a".repeat(64)));
         for fact in facts {
-            watch.take(fact, &Location { name: &name, span: Some(Span::new(7, 1)) });
+            judge.take(fact, &Location { name: &name, span: Some(Span::new(7, 1)) });
         }
-        watch.finish().into_iter().map(|hit| format!("{} {}", hit.rule.code, hit.message)).collect()
+        judge.finish().into_iter().map(|hit| format!("{} {}", hit.rule.code, hit.message)).collect()
     }
 
     #[test]
@@ -328,7 +321,6 @@ mod tests {
         let list = Watchlist::new(&[], &[], &[&"a".repeat(64)]).unwrap();
         let found = hits(&list, "m.pt", &[]);
         assert!(found.len() == 1 && found[0].starts_with("S1002"), "{found:?}");
-        assert!(list.wants_digests());
     }
 
     #[test]
@@ -344,7 +336,6 @@ mod tests {
     fn a_list_without_its_rule_is_an_error() {
         let empty = RuleSet::compile([], GlobalTable::default()).unwrap();
         let list = Watchlist::new(&["x"], &[], &[]).unwrap();
-        assert!(Watch::new(&empty, &list).is_err());
-        assert!(Watch::new(&empty, &Watchlist::default()).is_ok());
+        assert!(empty.with_watchlist(list).is_err());
     }
 }
