@@ -29,6 +29,17 @@ pub enum Source {
     Flag(&'static str),
 }
 
+impl Source {
+    /// The line in a file, from 1.
+    #[must_use]
+    pub const fn line(&self) -> Option<usize> {
+        match self {
+            Self::File { line, .. } => Some(*line),
+            Self::Default | Self::Env(_) | Self::Flag(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -175,6 +175,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let fail = |what: String| ConfigError::Unreadable { path: path.to_owned(), what };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
+    #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
     file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(fail(format!("larger than {MAX_FILE} bytes, so it is no configuration")));

@@ -1,6 +1,8 @@
 //! All integration tests in one binary, so that they link once.
 
 mod arch;
+mod config;
 mod corpus;
 mod fixtures;
+mod policy;
 mod robust;
