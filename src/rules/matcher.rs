@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
 use super::set::Set;
+use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
 use crate::escape::{self, printable};
@@ -268,24 +269,34 @@ pub struct Judge<'r> {
     seen: HashMap<(InputName, usize, String), usize>,
     /// Hits that were not kept.
     dropped: u64,
+    watch: Watch<'r>,
 }
 
 impl<'r> Judge<'r> {
     /// A judge with no hits yet.
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0 }
+        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0, watch: Watch::new(rules) }
     }
 
     /// How many distinct hits were not kept because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped.saturating_add(self.watch.dropped)
     }
 
-    /// The hits in the order of their first occurrence.
+    /// Compares a whole input with the user's lists: its name, and its SHA-256 in lower-case hex if it was taken.
+    pub fn whole(&mut self, name: &InputName, sha256: Option<&str>) {
+        self.watch.input(name);
+        if let Some(sha256) = sha256 {
+            self.watch.digest(name, sha256);
+        }
+    }
+
+    /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
     pub fn finish(self) -> Vec<Hit<'r>> {
+        let listed = self.watch.finish();
         self.open
             .into_iter()
             .map(|open| {
@@ -303,6 +314,7 @@ impl<'r> Judge<'r> {
                 }
                 hit
             })
+            .chain(listed)
             .collect()
     }
 
@@ -362,6 +374,7 @@ impl<'r> Judge<'r> {
 
 impl Sink for Judge<'_> {
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        self.watch.take(fact, location);
         let rules = self.rules;
         let clauses = rules.clauses(fact.kind());
         if clauses.is_empty() {

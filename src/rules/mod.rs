@@ -9,6 +9,7 @@ mod aliases;
 mod globals;
 mod matcher;
 mod set;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 pub use globals::{Class, GlobalEntry, GlobalTable};
 pub use matcher::{Hit, Judge};
 pub use set::Set;
+pub use watch::Watchlist;
 
 use crate::fact::Kind;
 use crate::finding::Severity;
@@ -168,6 +170,7 @@ pub struct RuleSet {
     /// By `Kind as usize`.
     clauses: Vec<Vec<Clause>>,
     globals: GlobalTable,
+    watchlist: Watchlist,
 }
 
 impl RuleSet {
@@ -204,13 +207,29 @@ impl RuleSet {
                 }
             }
         }
-        Ok(Self { rules, clauses, globals })
+        Ok(Self { rules, clauses, globals, watchlist: Watchlist::default() })
     }
 
     /// The rows, ordered by family and number.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The same rules with the user's lists of what must not appear.
+    ///
+    /// # Errors
+    /// Something is listed that none of the rules reports; never for the shipped rules.
+    pub fn with_watchlist(mut self, watchlist: Watchlist) -> Result<Self, RuleError> {
+        watchlist.check_rules(&self)?;
+        self.watchlist = watchlist;
+        Ok(self)
+    }
+
+    /// The user's lists of what must not appear.
+    #[must_use]
+    pub fn watchlist(&self) -> &Watchlist {
+        &self.watchlist
     }
 
     /// The policy on Python globals.
