@@ -3,6 +3,10 @@
 mod arch;
 mod config;
 mod corpus;
+mod cyclonedx;
 mod fixtures;
 mod policy;
 mod robust;
+mod sample;
+mod sarif;
+mod validators;
