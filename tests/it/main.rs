@@ -3,4 +3,5 @@
 mod arch;
 mod corpus;
 mod fixtures;
+mod globals;
 mod robust;
