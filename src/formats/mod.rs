@@ -4,6 +4,7 @@
 //! detection, the `formats` command, the corpus test and the fuzz targets iterate it.
 
 mod detect;
+mod member_path;
 
 pub use detect::{Detected, Probe, detect};
 
@@ -23,6 +24,8 @@ macro_rules! formats {
 formats! {
     safetensors,
     pickle,
+    pytorch,
+    archive_zip,
 }
 
 /// What kind of thing a format is.
@@ -81,6 +84,15 @@ impl From<ReadError> for Halt {
         match error {
             ReadError::Malformed(malformed) => Self::Malformed(malformed),
             ReadError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<crate::decode::zip::Stop> for Halt {
+    fn from(stop: crate::decode::zip::Stop) -> Self {
+        match stop {
+            crate::decode::zip::Stop::Read(error) => error.into(),
+            crate::decode::zip::Stop::Limit(exceeded) => exceeded.into(),
         }
     }
 }
@@ -178,6 +190,12 @@ impl<'a> Scan<'a> {
                 None
             }
         }
+    }
+
+    /// Records for the coverage alone that a part was not read; the fact that says why has been stated. `unsupported`:
+    /// the part may be sound and only this build cannot read it.
+    pub fn unread(&mut self, name: InputName, reason: &str, unsupported: bool) {
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: false, unsupported });
     }
 
     /// A forward reader over the whole input.
