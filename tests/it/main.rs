@@ -6,6 +6,7 @@ mod corpus;
 mod cyclonedx;
 mod fixtures;
 mod generated;
+mod globals;
 mod policy;
 mod robust;
 mod rules;
