@@ -74,12 +74,13 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut read = HashSet::new();
     for (n, name) in &layout.pickles {
         let Some(entry) = container.archive.entries.get(*n).cloned() else { continue };
+        read.insert(*n);
         for opened in container.open(scan, *n)? {
-            // A folder of a package may hold other files of that suffix; they are handed over like any member.
+            // A folder of a package may hold other files of that suffix.
             if !layout.is_program(name) && !looks_like_pickle(&opened.input.read(0, PICKLE_HEAD)?) {
+                container.give(scan, &entry, opened, Role::Unknown)?;
                 continue;
             }
-            read.insert(*n);
             container.verify(scan, &entry, &opened, Role::TorchPickle)?;
             let interpret = |scan: &mut Scan<'_>| pickle::interpret(scan, 0, Dialect::Torch);
             let summary = scan.within(&opened.input, &pickle::FORMAT, interpret);
