@@ -7,6 +7,7 @@ pub mod fact;
 pub mod finding;
 pub mod formats;
 pub mod inspect;
+pub mod render;
 pub mod report;
 pub mod rules;
 pub mod scan;

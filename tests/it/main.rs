@@ -2,5 +2,9 @@
 
 mod arch;
 mod corpus;
+mod cyclonedx;
 mod fixtures;
 mod robust;
+mod sample;
+mod sarif;
+mod validators;
