@@ -246,7 +246,7 @@ fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -
     } else if header.compressed == header.size {
         // Encryption adds at least its 12-byte header.
         return Ok(true);
-    } else if header.size <= TRIAL_BYTES {
+    } else if (1..=TRIAL_BYTES).contains(&header.size) {
         let budget = scan.budget;
         let crc = zip::checksum(&*scan.input.source, entry.data, header.size, |_| Ok(budget.check_time()?))?;
         if crc == header.crc {
