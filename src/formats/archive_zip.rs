@@ -10,6 +10,8 @@ mod member;
 
 pub use member::Opened;
 
+use std::collections::HashSet;
+
 use super::pickle::looks_like_pickle;
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, Input, Malformed, Role};
@@ -76,6 +78,8 @@ pub struct Container {
     pub archive: Archive,
     overlap_left: u64,
     payload_left: u64,
+    /// Members that were opened.
+    taken: HashSet<usize>,
     /// A member was refused for its depth.
     too_deep: Option<Exceeded>,
 }
@@ -90,11 +94,11 @@ impl Container {
         if archive.entries.is_empty() && !archive.has_end {
             return Err(Malformed { at: 0, what: "no member and no central directory" }.into());
         }
-        Ok(Self { archive, overlap_left: OVERLAP_BYTES, payload_left: PAYLOAD_BYTES, too_deep: None })
+        Ok(Self { archive, overlap_left: OVERLAP_BYTES, payload_left: PAYLOAD_BYTES, taken: HashSet::new(), too_deep: None })
     }
 
-    /// Hands over each member that `choose` gives a role, in each view that differs, and the regions outside all
-    /// members. `choose` gets the member's position, its entry and its bytes.
+    /// Hands over each member that was not opened before and that `choose` gives a role, in each view that differs,
+    /// and the regions outside all members. `choose` gets the member's position, its entry and its bytes.
     ///
     /// # Errors
     /// A limit or I/O. A broken member is recorded and does not stop the others.
@@ -104,7 +108,9 @@ impl Container {
         mut choose: impl FnMut(usize, &Entry, &Input) -> Option<Role>,
     ) -> Result<(), Halt> {
         for n in 0..self.archive.entries.len() {
-            let Some(entry) = self.archive.entries.get(n).cloned() else { break };
+            let Some(entry) = self.archive.entries.get(n).filter(|_| !self.taken.contains(&n)).cloned() else {
+                continue;
+            };
             for opened in self.open(scan, n)? {
                 let Some(role) = choose(n, &entry, &opened.input) else { continue };
                 self.give(scan, &entry, opened, role)?;

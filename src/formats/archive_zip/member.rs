@@ -48,6 +48,7 @@ impl Container {
     /// A limit on the whole input, or I/O.
     pub fn open(&mut self, scan: &mut Scan<'_>, n: usize) -> Result<Vec<Opened>, Halt> {
         let Some(entry) = self.archive.entries.get(n).cloned() else { return Ok(Vec::new()) };
+        self.taken.insert(n);
         let mut opened = Vec::new();
         if entry.local.is_none() {
             scan.unread(scan.input.name.member(entry.display_name()), "the member has no local header", false);
