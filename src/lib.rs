@@ -7,3 +7,4 @@ pub mod finding;
 pub mod formats;
 pub mod report;
 pub mod rules;
+pub mod target;
