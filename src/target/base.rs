@@ -138,7 +138,8 @@ impl Search<'_> {
 
     fn github(&self) -> Option<Stated> {
         let event = self.env.get("GITHUB_EVENT_NAME")?;
-        let payload = self.env.get("GITHUB_EVENT_PATH").and_then(|path| store::read_capped(Path::new(path), MAX_PAYLOAD));
+        let payload =
+            self.env.get("GITHUB_EVENT_PATH").and_then(|path| store::read_capped(Path::new(path), MAX_PAYLOAD));
         let payload: Value = payload.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
         let text = |pointer: &str| payload.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let mut revisions = Vec::new();
@@ -203,7 +204,8 @@ impl Search<'_> {
         let branch = self.repository.branch();
         let name = branch.as_deref().filter(|_| self.is_checkout).or_else(|| self.env.get("GITHUB_REF"))?;
         let (base, entry) = name.strip_prefix("refs/heads/gh-readonly-queue/")?.rsplit_once('/')?;
-        let id = entry.rsplit('-').next().filter(|id| id.len() >= 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let id =
+            entry.rsplit('-').next().filter(|id| id.len() >= 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let revisions = id.map(str::to_owned).into_iter().chain([format!("origin/{base}")]).collect();
         Some(Stated { revisions, source: "the merge queue branch" })
     }

@@ -88,7 +88,10 @@ impl Git {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        Err(Failure::Git { code: output.status.code(), reason: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
+        Err(Failure::Git {
+            code: output.status.code(),
+            reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
     }
 
     /// One line of output.
@@ -302,7 +305,8 @@ mod tests {
 
     #[test]
     fn raw_diffs_keep_hostile_names() {
-        let raw = b":000000 100644 0000 aaaa A\0-x\n\xff\0:100644 120000 aaaa bbbb T\0t\0:100644 100644 c c R100\0old\0new\0";
+        let raw =
+            b":000000 100644 0000 aaaa A\0-x\n\xff\0:100644 120000 aaaa bbbb T\0t\0:100644 100644 c c R100\0old\0new\0";
         let changes = parse_raw(raw).unwrap();
         assert_eq!(changes.len(), 3);
         assert_eq!(changes[0].entry.path, b"-x\n\xff");

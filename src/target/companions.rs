@@ -53,10 +53,53 @@ const CONFIGURATIONS: &[&str] = &[
 
 /// Extensions of files that hold weights or a graph.
 const MODELS: &[&str] = &[
-    "bin", "bst", "cbm", "ckpt", "dill", "engine", "ggml", "gguf", "h5", "hdf5", "joblib", "keras", "llamafile", "mar",
-    "mlmodel", "mnn", "model", "msgpack", "nemo", "npy", "npz", "onnx", "ort", "param", "params", "pb", "pdiparams",
-    "pdmodel", "pdparams", "pickle", "pkl", "plan", "pmml", "pt", "pt2", "pte", "pth", "ptl", "rds", "safetensors",
-    "skops", "t7", "tflite", "torchscript", "trt", "ubj", "weights",
+    "bin",
+    "bst",
+    "cbm",
+    "ckpt",
+    "dill",
+    "engine",
+    "ggml",
+    "gguf",
+    "h5",
+    "hdf5",
+    "joblib",
+    "keras",
+    "llamafile",
+    "mar",
+    "mlmodel",
+    "mnn",
+    "model",
+    "msgpack",
+    "nemo",
+    "npy",
+    "npz",
+    "onnx",
+    "ort",
+    "param",
+    "params",
+    "pb",
+    "pdiparams",
+    "pdmodel",
+    "pdparams",
+    "pickle",
+    "pkl",
+    "plan",
+    "pmml",
+    "pt",
+    "pt2",
+    "pte",
+    "pth",
+    "ptl",
+    "rds",
+    "safetensors",
+    "skops",
+    "t7",
+    "tflite",
+    "torchscript",
+    "trt",
+    "ubj",
+    "weights",
 ];
 
 /// True if a change of the file may change what a model does.
@@ -182,7 +225,8 @@ mod tests {
         assert_eq!(found("a/config.json", &files, ""), ["a/m.safetensors"]);
         assert_eq!(found("a/readme.md", &files, ""), [""; 0]);
         assert_eq!(found("a/m.safetensors", &files, ""), [""; 0]);
-        let graph = ["g.bin", "g.xml", "h.bin", "s/saved_model.pb", "s/variables/variables.index", "m.onnx", "m.onnx.data"];
+        let graph =
+            ["g.bin", "g.xml", "h.bin", "s/saved_model.pb", "s/variables/variables.index", "m.onnx", "m.onnx.data"];
         assert_eq!(found("g.xml", &graph, ""), ["g.bin"]);
         assert_eq!(found("h.bin", &graph, ""), [""; 0]);
         assert_eq!(found("s/variables/variables.index", &graph, ""), ["s/saved_model.pb"]);

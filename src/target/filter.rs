@@ -29,10 +29,8 @@ impl Glob {
 
     fn compile(text: &str, pattern: &str) -> Result<Self, TargetError> {
         let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
-        let glob = glob.map_err(|error| TargetError::Glob {
-            pattern: text.to_owned(),
-            reason: error.kind().to_string(),
-        })?;
+        let glob =
+            glob.map_err(|error| TargetError::Glob { pattern: text.to_owned(), reason: error.kind().to_string() })?;
         Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
     }
 

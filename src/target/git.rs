@@ -9,13 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::filter::{self, Filter, Glob};
+use super::filter::Filter;
 use super::name::{self, Names};
 use super::paths;
 use super::pointer::{self, Pointer};
+use super::scope::{Named, Scope};
 use super::store::{self, Stores};
-use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError};
 use super::{Blob, base, companions, libgit};
+use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError};
 use crate::bytes::ReadAt;
 use crate::report::{Change, Coverage, Diff, Status};
 
@@ -126,6 +127,9 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     if request.specs.iter().any(|spec| spec == "-") {
         return Err(TargetError::StandardInput);
     }
+    if request.specs.iter().any(String::is_empty) {
+        return Err(TargetError::Outside { path: String::new() });
+    }
     let index_file = context.env.get("GIT_INDEX_FILE").map(|path| context.dir.join(path));
     let repository = libgit::open(&start(request, context), index_file.as_deref())?;
     let filter = Filter::new(&request.include, &request.exclude)?;
@@ -134,7 +138,8 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let base_changes = repository.changes(base.as_deref(), &side);
     let changes = match base_changes {
         Err(error) if base.is_some() && repository.is_shallow() => {
-            diff.full_scan_reason = Some(format!("the base version cannot be read in this shallow clone: {}", reason(&error)));
+            diff.full_scan_reason =
+                Some(format!("the base version cannot be read in this shallow clone: {}", reason(&error)));
             repository.changes(None, &side)?
         }
         changes => changes?,
@@ -227,70 +232,6 @@ impl BlobStore for Objects {
     }
 }
 
-/// The part of the repository that the paths and globs of the request name.
-struct Scope(Vec<Named>);
-
-struct Named {
-    spec: String,
-    /// Path from the repository root; empty for the root.
-    folder: String,
-    glob: Option<Glob>,
-}
-
-impl Scope {
-    fn new(repository: &dyn Repository, request: &Request, context: &Context) -> Result<Self, TargetError> {
-        let named = |spec: &String| {
-            let exists = context.dir.join(spec).symlink_metadata().is_ok();
-            let (folder, pattern) =
-                if filter::is_glob(spec) && !exists { filter::split_glob(spec) } else { (spec.as_str(), "") };
-            let glob = Some(pattern).filter(|pattern| !pattern.is_empty()).map(Glob::anchored).transpose()?;
-            Ok(Named { spec: spec.clone(), folder: inside(repository, &context.dir, folder)?, glob })
-        };
-        request.specs.iter().map(named).collect::<Result<_, _>>().map(Self)
-    }
-
-    fn covers(&self, path: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|named| named.covers(path))
-    }
-
-    fn names(&self, path: &str) -> bool {
-        self.0.iter().any(|named| named.glob.is_none() && named.folder == path)
-    }
-}
-
-impl Named {
-    fn covers(&self, path: &str) -> bool {
-        let below = match path.strip_prefix(self.folder.as_str()) {
-            Some("") => return self.glob.is_none(),
-            Some(rest) if self.folder.is_empty() => rest,
-            Some(rest) => match rest.strip_prefix('/') {
-                Some(below) => below,
-                None => return false,
-            },
-            None => return false,
-        };
-        self.glob.as_ref().is_none_or(|glob| glob.covers(below))
-    }
-}
-
-/// A path given in `dir` as a path from the root of the repository. It need not exist on the disk.
-fn inside(repository: &dyn Repository, dir: &Path, spec: &str) -> Result<String, TargetError> {
-    let path = name::normalise(&dir.join(spec));
-    let root = repository.root().unwrap_or(repository.common_dir());
-    let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-    // The longest part that exists is made canonical; links below it stay names of the repository.
-    let mut ancestors = path.ancestors().skip(usize::from(path.symlink_metadata().is_ok_and(|meta| !meta.is_dir())));
-    let real = ancestors.find_map(|part| {
-        let rest = path.strip_prefix(part).ok()?;
-        Some(std::fs::canonicalize(part).ok()?.join(rest))
-    });
-    let real = real.unwrap_or(path);
-    match real.strip_prefix(&root) {
-        Ok(below) => Ok(name::display(below)),
-        Err(_) => Err(TargetError::Outside { path: spec.to_owned() }),
-    }
-}
-
 /// A file to plan: a change, or a companion's model.
 struct Item {
     change: &'static str,
@@ -377,7 +318,9 @@ impl Planner {
         let items: Vec<Item> = found.models.into_iter().filter_map(item).collect();
         if found.left_out > 0 {
             let n = found.left_out;
-            self.plan.notes.push(format!("{n} more unchanged models have a companion that changed; they were not scanned"));
+            self.plan
+                .notes
+                .push(format!("{n} more unchanged models have a companion that changed; they were not scanned"));
         }
         items
     }
@@ -445,7 +388,8 @@ impl Planner {
             self.plan.targets.push(target);
             return true;
         }
-        let find = |pointer: &Pointer| self.store.stores.find(pointer).or_else(|| checked_out(worktree.as_deref(), pointer));
+        let find =
+            |pointer: &Pointer| self.store.stores.find(pointer).or_else(|| checked_out(worktree.as_deref(), pointer));
         let targets = target.behind(&pointers, find);
         self.plan.targets.extend(targets);
         true
@@ -497,7 +441,8 @@ impl Planner {
             let path = lead(&from, &text).ok_or("a symbolic link that leads outside the repository")?;
             let Some(entry) = self.tree().get(&path) else {
                 let folder = [path.as_slice(), b"/"].concat();
-                let is_folder = self.tree().range(folder.clone()..).next().is_some_and(|(key, _)| key.starts_with(&folder));
+                let is_folder =
+                    self.tree().range(folder.clone()..).next().is_some_and(|(key, _)| key.starts_with(&folder));
                 return Err(if is_folder || path.is_empty() {
                     "a symbolic link to a folder of the repository, whose files have their own entries"
                 } else {
@@ -532,7 +477,7 @@ impl Planner {
             let on_disk = self.store.repository.root().is_some_and(|root| root.join(&named.folder).exists());
             is_root || on_disk || self.tree().keys().any(|path| named.covers(&name::display_bytes(path)))
         };
-        let absent = self.scope.0.iter().filter(|named| !exists(named));
+        let absent = self.scope.iter().filter(|named| !exists(named));
         let errors: Vec<String> = absent.map(|named| format!("{}: no such file or folder", named.spec)).collect();
         self.plan.errors.extend(errors);
     }

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git2::{Delta, DiffFindOptions, DiffOptions, ErrorCode, ObjectType, Oid, Repository as Handle, RepositoryOpenFlags};
+use git2::Repository as Handle;
+use git2::{Delta, DiffFindOptions, DiffOptions, ErrorCode, FileMode, ObjectType, Oid, RepositoryOpenFlags};
 
 use super::command::{Git, GitCommand};
 use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side};
@@ -121,6 +122,7 @@ fn cheap_to_compare(handle: &Handle, diff: &git2::Diff<'_>) -> bool {
     let mut sum: u64 = 0;
     for delta in diff.deltas() {
         let id = match delta.status() {
+            _ if delta.new_file().mode() == FileMode::Commit || delta.old_file().mode() == FileMode::Commit => continue,
             Delta::Added => delta.new_file().id(),
             Delta::Deleted | Delta::Modified => delta.old_file().id(),
             _ => continue,
@@ -210,7 +212,8 @@ impl Repository for LibGit {
 
     fn small(&self, ids: &[String]) -> HashMap<String, Vec<u8>> {
         let blobs = self.with(|handle| {
-            let blob = |id: &String| Some((id.clone(), handle.find_blob(Oid::from_str(id).ok()?).ok()?.content().to_vec()));
+            let blob =
+                |id: &String| Some((id.clone(), handle.find_blob(Oid::from_str(id).ok()?).ok()?.content().to_vec()));
             Ok(ids.iter().filter_map(blob).collect())
         });
         blobs.unwrap_or_default()

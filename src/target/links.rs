@@ -75,9 +75,7 @@ fn annex(search: &mut Search<'_>, link: &Link, pointer: &Pointer) {
     }
     let (name, given) = (link.name.clone(), link.given);
     let (path, found) = match resolved {
-        Some((path, size)) => {
-            (path, Found { name, size, given, pointed: Some(Pointed::Resolved { kind, object }) })
-        }
+        Some((path, size)) => (path, Found { name, size, given, pointed: Some(Pointed::Resolved { kind, object }) }),
         None => {
             let size = pointer.size.unwrap_or(0);
             (link.path.clone(), Found { name, size, given, pointed: Some(Pointed::Unresolved { kind, object }) })

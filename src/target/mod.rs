@@ -23,6 +23,8 @@ mod links;
 mod name;
 mod paths;
 mod pointer;
+#[cfg(feature = "git")]
+mod scope;
 mod store;
 
 use std::fmt;
@@ -281,7 +283,9 @@ pub enum TargetError {
     #[error("this build cannot read git\nhelp: install a build with the feature `git`, or scan paths")]
     NoGitSupport,
     /// There is no repository.
-    #[error("not inside a git repository\nhelp: scan paths without --diff or --staged, or run it inside the repository")]
+    #[error(
+        "not inside a git repository\nhelp: scan paths without --diff or --staged, or run it inside the repository"
+    )]
     NotARepository,
     /// Git refuses a repository of another user.
     #[error(
@@ -308,7 +312,9 @@ pub enum TargetError {
         revision: String,
     },
     /// A revision that the repository does not have.
-    #[error("revision `{revision}` is not in this repository\nhelp: check its name, or fetch it: git fetch origin {revision}")]
+    #[error(
+        "revision `{revision}` is not in this repository\nhelp: check its name, or fetch it: git fetch origin {revision}"
+    )]
     UnknownRevision {
         /// As given.
         revision: String,

@@ -78,6 +78,9 @@ impl<'a> Search<'a> {
     fn spec(&mut self, spec: &str) -> Result<(), TargetError> {
         if spec == "-" {
             self.standard_input();
+        } else if spec.is_empty() {
+            // Joined to the current folder it would mean all of it.
+            self.plan.errors.push("an empty path was given".to_owned());
         } else if fs::symlink_metadata(self.dir.join(spec)).is_ok() {
             // A file that exists under the literal name is meant, whatever its name looks like.
             self.given(spec);
@@ -131,7 +134,9 @@ impl<'a> Search<'a> {
             }
         } else {
             self.plan.skip(name, 0, special(meta.file_type()));
-            self.plan.errors.push(format!("{spec}: {}; use `-` to scan what comes through it", special(meta.file_type())));
+            self.plan
+                .errors
+                .push(format!("{spec}: {}; use `-` to scan what comes through it", special(meta.file_type())));
         }
     }
 

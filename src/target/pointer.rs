@@ -268,7 +268,9 @@ mod tests {
 
     #[test]
     fn lfs_pointers_are_read_in_any_key_order_with_extensions() {
-        let text = format!("version https://git-lfs.github.com/spec/v1\nsize 12345\next-0-foo sha256:{OID}\noid sha256:{OID}\n");
+        let text = format!(
+            "version https://git-lfs.github.com/spec/v1\nsize 12345\next-0-foo sha256:{OID}\noid sha256:{OID}\n"
+        );
         let pointers = parse("a.pt", text.as_bytes());
         assert_eq!(pointers.len(), 1);
         assert_eq!(pointers[0].object(), format!("sha256:{OID}"));
@@ -306,7 +308,9 @@ mod tests {
         assert_eq!(outputs.len(), 2);
         assert_eq!((outputs[0].member.as_deref(), outputs[0].size), (Some("a b.pt"), Some(12)));
         assert_eq!(outputs[1].id, format!("{md5}.dir"));
-        let lock = format!("schema: '2.0'\nstages:\n  train:\n    cmd: python x.py\n    deps:\n    - path: d\n      md5: {md5}\n    outs:\n    - path: model.pt\n      hash: md5\n      md5: {md5}\n      size: 7\n");
+        let lock = format!(
+            "schema: '2.0'\nstages:\n  train:\n    cmd: python x.py\n    deps:\n    - path: d\n      md5: {md5}\n    outs:\n    - path: model.pt\n      hash: md5\n      md5: {md5}\n      size: 7\n"
+        );
         assert_eq!(parse("dvc.lock", lock.as_bytes()).len(), 1);
         assert!(parse("x.txt", text.as_bytes()).is_empty());
     }

@@ -61,11 +61,16 @@ fn two_files_never_share_a_name_and_one_file_is_scanned_once() {
 fn what_does_not_exist_is_an_error_and_the_rest_is_scanned() {
     let scratch = Scratch::folder();
     scratch.write("a.pt", "x");
-    let plan = scratch.scan(&["a.pt", "nope.pt", "gone/*.pt", "*.onnx"]);
+    let plan = scratch.scan(&["a.pt", "nope.pt", "gone/*.pt", "*.onnx", ""]);
     assert_eq!(paths(&plan), ["a.pt"]);
     assert_eq!(
         plan.errors,
-        ["nope.pt: no such file or folder", "gone/*.pt: no such file or folder", "*.onnx: no file matches"]
+        [
+            "nope.pt: no such file or folder",
+            "gone/*.pt: no such file or folder",
+            "*.onnx: no file matches",
+            "an empty path was given"
+        ]
     );
 }
 
@@ -92,10 +97,10 @@ fn filters_say_what_they_leave_out() {
     let exclude = ["tests/**".to_owned(), "node_modules".to_owned()].to_vec();
     let plan = scratch.plan(&Request { exclude, include: vec!["*.pt".into()], ..Request::default() });
     assert_eq!(paths(&plan), ["a.pt"]);
-    assert_eq!(skipped(&plan), [
-        "deep/node_modules/: excluded by `node_modules`",
-        "tests/b.pt: excluded by `tests/**`"
-    ]);
+    assert_eq!(
+        skipped(&plan),
+        ["deep/node_modules/: excluded by `node_modules`", "tests/b.pt: excluded by `tests/**`"]
+    );
     assert_eq!(plan.notes, ["1 files match no include pattern and were left out"]);
     let plan = scratch.plan(&Request { include: vec!["*.pt".into()], ..request(&["a.bin"], Mode::Paths) });
     assert_eq!(paths(&plan), ["a.bin"], "what is named is meant");
@@ -110,10 +115,13 @@ fn files_over_the_limits_are_skipped_with_the_reason() {
     let limits = Request { max_file_size: Some(50), max_total_size: Some(25), ..Request::default() };
     let plan = scratch.plan(&limits);
     assert_eq!(paths(&plan), ["a", "c"]);
-    assert_eq!(skipped(&plan), [
-        "b: larger than the limit for one file (50 bytes)",
-        "d: the limit for all files together (25 bytes) is reached"
-    ]);
+    assert_eq!(
+        skipped(&plan),
+        [
+            "b: larger than the limit for one file (50 bytes)",
+            "d: the limit for all files together (25 bytes) is reached"
+        ]
+    );
 }
 
 #[cfg(unix)]
@@ -129,11 +137,14 @@ fn links_are_followed_inside_and_reported_outside() {
     scratch.link(".", "root/loop");
     let plan = scratch.scan(&["root"]);
     assert_eq!(paths(&plan), ["root/real.pt"]);
-    assert_eq!(skipped(&plan), [
-        "root/broken: a symbolic link that leads to nothing",
-        "root/escape.pt: a symbolic link that leads outside the scanned folder",
-        "root/folder: a symbolic link that leads outside the scanned folder",
-    ]);
+    assert_eq!(
+        skipped(&plan),
+        [
+            "root/broken: a symbolic link that leads to nothing",
+            "root/escape.pt: a symbolic link that leads outside the scanned folder",
+            "root/folder: a symbolic link that leads outside the scanned folder",
+        ]
+    );
     assert_eq!(plan.notes.len(), 1);
     let plan = scratch.scan(&["root/escape.pt"]);
     assert_eq!(paths(&plan), ["root/escape.pt"], "a link that is named is followed");
