@@ -4,6 +4,7 @@
 //! detection, the `formats` command, the corpus test and the fuzz targets iterate it.
 
 mod detect;
+mod member_path;
 
 pub use detect::{Detected, Probe, detect};
 
@@ -23,6 +24,8 @@ macro_rules! formats {
 formats! {
     safetensors,
     pickle,
+    pytorch,
+    archive_zip,
 }
 
 /// What kind of thing a format is.
@@ -85,6 +88,15 @@ impl From<ReadError> for Halt {
     }
 }
 
+impl From<crate::decode::zip::Stop> for Halt {
+    fn from(stop: crate::decode::zip::Stop) -> Self {
+        match stop {
+            crate::decode::zip::Stop::Read(error) => error.into(),
+            crate::decode::zip::Stop::Limit(exceeded) => exceeded.into(),
+        }
+    }
+}
+
 /// What a format is given: the input, the budget, and where to put facts and nested inputs.
 pub struct Scan<'a> {
     /// The input to read.
@@ -106,6 +118,16 @@ pub struct Stop {
     pub reason: String,
     /// True if the fault is the machine's or this program's, not the file's.
     pub failed: bool,
+    /// True if the file may be sound and only this build cannot read it.
+    pub unsupported: bool,
+}
+
+impl Stop {
+    /// A stop because of a limit of the engine.
+    #[must_use]
+    pub fn limit(name: &InputName, reason: &str) -> Self {
+        Self { name: name.clone(), reason: reason.to_owned(), failed: false, unsupported: false }
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -170,6 +192,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Records for the coverage alone that a part was not read; the fact that says why has been stated. `unsupported`:
+    /// the part may be sound and only this build cannot read it.
+    pub fn unread(&mut self, name: InputName, reason: &str, unsupported: bool) {
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: false, unsupported });
+    }
+
     /// A forward reader over the whole input.
     #[must_use]
     pub fn stream(&self) -> Stream<'a> {
@@ -192,7 +220,15 @@ impl<'a> Scan<'a> {
             name: self.input.name.clone(),
             reason: halt.to_string(),
             failed: matches!(halt, Halt::Io(_)),
+            unsupported: matches!(halt, Halt::Unsupported(_)),
         });
+    }
+
+    /// Records that this program failed on the input.
+    pub fn fault(&mut self, reason: &'static str) {
+        self.whole(Fact::Fault { reason, format: self.format.name });
+        let name = self.input.name.clone();
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: true, unsupported: false });
     }
 }
 

@@ -1,13 +1,88 @@
 //! The policy on Python globals: what a name that a pickle (or a config) reaches is worth.
 //!
-//! One lookup answers for all rules. The most specific entry wins: the exact name, then any dotted component that
-//! reaches a denied module or a reflective attribute, then the module's star, then the nearest parent's star. The
-//! name is judged as written, as Python's compatibility table maps it (protocol < 3), and under its public alias;
-//! the worst answer counts.
+//! One lookup answers for all rules. A name is judged under the public spelling of its module and, below protocol 3,
+//! also as Python's compatibility table maps it. Under one spelling the most specific statement wins, in this order:
+//!
+//! 1. the exact name;
+//! 2. a walk: any dotted component that reaches a denied module or attribute, or that opens one up (`__globals__`);
+//! 3. a public method of a listed type;
+//! 4. the module's star, then the nearest parent's;
+//! 5. the class pattern of a package: names spelled like classes.
+//!
+//! Between the two, exact names and walks outweigh stars and patterns; among equals the worse class counts. Rows of the
+//! user come before all of this.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
+use super::aliases::{canonical, from_python2};
 use super::set::Set;
+
+/// The item form for the names of a package that are spelled like classes.
+const CLASS_PATTERN: &str = "<class>";
+/// Components that a module name inside a dotted attribute path can have (`concurrent.futures.thread`).
+const WALK_WINDOW: usize = 4;
+/// Leading components of a name that are tried as submodules of its module.
+const WALK_DEPTH: usize = 8;
+/// Parents of a module that are looked up; real packages are not this deep.
+const MODULE_DEPTH: usize = 16;
+/// Rows of all shipped lists, rounded up; saves growing the tables.
+const EXPECTED_ROWS: usize = 4096;
+
+/// Standard modules whose mere object is a way into the system: fetching one as an attribute (`random._os`) denies.
+/// Only names that nobody gives to a function of their own.
+const MODULE_OBJECTS: &[&str] = &[
+    "asyncio",
+    "atexit",
+    "bdb",
+    "cProfile",
+    "codeop",
+    "compileall",
+    "ctypes",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "fileinput",
+    "ftplib",
+    "gc",
+    "idlelib",
+    "importlib",
+    "inspect",
+    "lib2to3",
+    "linecache",
+    "marshal",
+    "mmap",
+    "msvcrt",
+    "multiprocessing",
+    "os",
+    "pdb",
+    "pickle",
+    "pkgutil",
+    "pty",
+    "py_compile",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "shutil",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "sqlite3",
+    "subprocess",
+    "sys",
+    "tarfile",
+    "telnetlib",
+    "tempfile",
+    "threading",
+    "timeit",
+    "unittest",
+    "urllib",
+    "venv",
+    "webbrowser",
+    "winreg",
+    "zipfile",
+    "zipimport",
+];
 
 /// What a global is to the judge, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +117,11 @@ impl Class {
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Safe, Self::Framework, Self::Unknown, Self::Gadget, Self::Denied].into_iter().find(|c| c.name() == name)
     }
+
+    /// True for classes that give no finding.
+    const fn is_mild(self) -> bool {
+        matches!(self, Self::Safe | Self::Framework)
+    }
 }
 
 /// One answer of the table.
@@ -56,13 +136,75 @@ pub struct GlobalEntry {
 }
 
 /// The answer for a name on no list.
-pub const UNKNOWN: GlobalEntry = GlobalEntry { set: "unknown", class: Class::Unknown, reason: "" };
+pub(super) const UNKNOWN: GlobalEntry = GlobalEntry { set: "unknown", class: Class::Unknown, reason: "" };
 
-/// All lists of kind `globals`, merged for lookup.
+/// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Vote {
+    named: bool,
+    entry: GlobalEntry,
+}
+
+impl Vote {
+    const fn weight(self) -> (bool, Class) {
+        (self.named, self.entry.class)
+    }
+}
+
+/// A hash for the shipped keys, cheap because every run builds the tables. Scanned names are looked up, never inserted,
+/// so nothing is won by colliding.
+#[derive(Debug, Clone, Copy, Default)]
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, tail) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(tail) {
+            *to = *from;
+        }
+        self.mix(u64::from_le_bytes(last));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its slot from the low bits, which a product mixes least.
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+/// Rows by a key that borrows from the shipped texts.
+type Rows<K> = HashMap<K, GlobalEntry, BuildHasherDefault<NameHasher>>;
+
+/// All lists of kind `globals`, merged for lookup, and the user's own rows.
 #[derive(Debug, Clone, Default)]
 pub struct GlobalTable {
-    /// `module\0name` for exact names, `module` for stars, `\0name` for names in any module.
-    entries: HashMap<String, GlobalEntry>,
+    /// By module and name.
+    exact: Rows<(&'static str, &'static str)>,
+    /// By module and type: its public methods.
+    methods: Rows<(&'static str, &'static str)>,
+    /// By module: everything in it and below.
+    stars: Rows<&'static str>,
+    /// By package: class-like names in it and below.
+    classes: Rows<&'static str>,
+    /// By name: that attribute of anything.
+    attributes: Rows<&'static str>,
+    /// Names of denied classes and file openers. A library module that imports one re-exports it under its own name.
+    reexported: HashSet<&'static str, BuildHasherDefault<NameHasher>>,
+    /// The user's rows by module and name, `*` for all names; they win over the shipped ones.
+    user: HashMap<String, HashMap<String, GlobalEntry>>,
     sets: Vec<&'static str>,
 }
 
@@ -70,27 +212,43 @@ impl GlobalTable {
     /// The shipped policy.
     #[must_use]
     pub fn shipped() -> Self {
-        let mut table = Self::default();
+        let mut table = Self {
+            exact: Rows::with_capacity_and_hasher(EXPECTED_ROWS, BuildHasherDefault::default()),
+            ..Self::default()
+        };
         for set in Set::shipped() {
             let Some(class) = set.class else { continue };
             table.sets.push(set.name);
             for (item, reason) in &set.items {
-                let entry = GlobalEntry { set: set.name, class, reason };
-                let (module, name) = item.split_once(char::is_whitespace).unwrap_or((item, "*"));
-                table.insert(module, name.trim(), entry);
+                let (module, name) = item.split_once(' ').unwrap_or((item, "*"));
+                table.ship(module, name.trim_ascii_start(), GlobalEntry { set: set.name, class, reason });
             }
         }
         table
     }
 
-    /// Adds or replaces one entry; `*` as the name stands for the module and its submodules.
-    pub fn insert(&mut self, module: &str, name: &str, entry: GlobalEntry) {
-        let key = match (module, name) {
-            ("*", name) => format!("\0{name}"),
-            (module, "*") => module.to_owned(),
-            (module, name) => format!("{module}\0{name}"),
+    fn ship(&mut self, module: &'static str, name: &'static str, entry: GlobalEntry) {
+        let previous = match (module, name) {
+            ("*", name) => self.attributes.insert(name, entry),
+            (module, "*") => self.stars.insert(module, entry),
+            (module, CLASS_PATTERN) => self.classes.insert(module, entry),
+            (module, name) => {
+                if !entry.class.is_mild() && entry.set != "composition-globals" && is_class_name(name) {
+                    self.reexported.insert(name);
+                }
+                match name.strip_suffix(".*") {
+                    Some(kind) => self.methods.insert((module, kind), entry),
+                    None => self.exact.insert((module, name), entry),
+                }
+            }
         };
-        self.entries.insert(key, entry);
+        debug_assert!(previous.is_none(), "{module} {name} is listed twice");
+    }
+
+    /// Adds or replaces a row of the user, which wins over the shipped ones; `*` as the name stands for the module and
+    /// its submodules. A star makes nothing safe that walks into a denied module.
+    pub fn insert(&mut self, module: &str, name: &str, entry: GlobalEntry) {
+        self.user.entry(module.to_owned()).or_default().insert(name.to_owned(), entry);
     }
 
     /// True if a list of that name exists.
@@ -102,21 +260,173 @@ impl GlobalTable {
     /// What `module.name`, written in a pickle of `protocol`, is worth.
     #[must_use]
     pub fn judge(&self, module: &str, name: &str, protocol: u64) -> GlobalEntry {
-        let _ = protocol;
-        self.exact(module, name).or_else(|| self.star(module)).unwrap_or(UNKNOWN)
-    }
-
-    fn exact(&self, module: &str, name: &str) -> Option<GlobalEntry> {
-        self.entries.get(&format!("{module}\0{name}")).copied()
-    }
-
-    fn star(&self, module: &str) -> Option<GlobalEntry> {
-        let mut scope = module;
-        loop {
-            if let Some(entry) = self.entries.get(scope) {
-                return Some(*entry);
-            }
-            scope = scope.rsplit_once('.')?.0;
+        let mapped = if protocol < 3 { from_python2(module, name) } else { None };
+        let mapped = mapped.map(|(module, name)| (canonical(module), name));
+        let public = [Some((canonical(module), name)), mapped];
+        let public = || public.iter().flatten().map(|(module, name)| (module.as_ref(), *name));
+        if !self.user.is_empty()
+            && let Some(entry) = self.user_entry(public().chain([(module, name)]))
+        {
+            return entry;
         }
+        public()
+            .filter_map(|(module, name)| self.vote(module, name))
+            .max_by_key(|vote| vote.weight())
+            .map_or(UNKNOWN, |vote| vote.entry)
     }
+
+    /// What the user's rows say, exact names before stars.
+    fn user_entry<'n>(&self, spellings: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Option<GlobalEntry> {
+        let exact = spellings.clone().filter_map(|(module, name)| self.user_row(module, name));
+        if let Some(entry) = exact.max_by_key(|entry| entry.class) {
+            return Some(entry);
+        }
+        let stars = spellings.clone().filter_map(|(module, name)| self.user_star(module, name));
+        let star = stars.max_by_key(|entry| entry.class)?;
+        let mut spellings = spellings;
+        Some(spellings.find_map(|(module, name)| self.walk(module, name)).unwrap_or(star))
+    }
+
+    fn user_row(&self, module: &str, name: &str) -> Option<GlobalEntry> {
+        self.user.get(module)?.get(name).filter(|_| name != "*").copied()
+    }
+
+    fn user_star(&self, module: &str, name: &str) -> Option<GlobalEntry> {
+        let star = scopes(module).find_map(|scope| self.user.get(scope)?.get("*").copied())?;
+        (is_path(name) || !star.class.is_mild()).then_some(star)
+    }
+
+    /// What the shipped lists say about one spelling.
+    fn vote(&self, module: &str, name: &str) -> Option<Vote> {
+        if let Some(entry) = self.exact.get(&(module, name)) {
+            return Some(Vote { named: true, entry: *entry });
+        }
+        if let Some(entry) = self.walk(module, name).or_else(|| self.method(module, name)) {
+            return Some(Vote { named: true, entry });
+        }
+        let plain = is_path(module) && is_path(name);
+        let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
+        if let Some(entry) = star.filter(|entry| plain || !entry.class.is_mild()) {
+            return Some(Vote { named: false, entry });
+        }
+        if !plain || !name.split('.').all(|part| is_class_name(part) && !self.reexported.contains(part)) {
+            return None;
+        }
+        let entry = scopes(module).find_map(|scope| self.classes.get(scope)).copied()?;
+        Some(Vote { named: false, entry })
+    }
+
+    fn method(&self, module: &str, name: &str) -> Option<GlobalEntry> {
+        let (kind, method) = name.split_once('.')?;
+        let public = method.starts_with(|first: char| first.is_ascii_alphabetic()) && is_identifier(method);
+        self.methods.get(&(module, kind)).filter(|_| public).copied()
+    }
+
+    /// The denial that a dotted path runs into, if any: through an attribute that opens objects up, through a denied
+    /// name on the way, or through a module that is an attribute of another (`typing` → `sys.modules`).
+    fn walk(&self, module: &str, name: &str) -> Option<GlobalEntry> {
+        if let Some(entry) = name.split('.').find_map(|part| self.attributes.get(part)) {
+            return Some(*entry);
+        }
+        for (start, _) in parts(name) {
+            let path = name.get(start..)?;
+            if let Some(entry) = self.windows(path) {
+                return Some(entry);
+            }
+        }
+        // The path may lead through submodules of the module itself: `torch` → `hub.load`.
+        let full = format!("{module}.{name}");
+        let first = module.len().saturating_add(1);
+        for (_, end) in parts(name).take(WALK_DEPTH) {
+            let (window, rest) = full.split_at_checked(first.saturating_add(end))?;
+            let rest = rest.strip_prefix('.').unwrap_or(rest);
+            let entry =
+                self.reach(window, rest).or_else(|| if rest.is_empty() { self.denied_star(window) } else { None });
+            if entry.is_some() {
+                return entry;
+            }
+            if let Some(entry) = name.get(..end).and_then(|way| self.denied_name(module, way)) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// Takes the first components of a path as a module.
+    fn windows(&self, path: &str) -> Option<GlobalEntry> {
+        for (_, end) in parts(path).take(WALK_WINDOW) {
+            let (window, rest) = path.split_at_checked(end)?;
+            let rest = rest.strip_prefix('.').unwrap_or(rest);
+            let bare = window.trim_start_matches('_');
+            if rest.is_empty() {
+                let mut objects = [window, bare].into_iter().map(canonical);
+                let object = objects.find(|module| MODULE_OBJECTS.contains(&module.as_ref()));
+                if let Some(entry) = object.and_then(|module| self.denied_star(module.as_ref())) {
+                    return Some(entry);
+                }
+            } else if let Some(entry) = self.reach(window, rest).or_else(|| self.reach(bare, rest)) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// The denial that `rest` meets when `module` is a module.
+    fn reach(&self, module: &str, rest: &str) -> Option<GlobalEntry> {
+        if rest.is_empty() {
+            return None;
+        }
+        let module = canonical(module);
+        parts(rest)
+            .take(WALK_WINDOW)
+            .find_map(|(_, end)| self.denied_name(&module, rest.get(..end)?))
+            .or_else(|| self.denied_star(&module))
+    }
+
+    fn denied_name(&self, module: &str, name: &str) -> Option<GlobalEntry> {
+        self.exact.get(&(module, name)).filter(|entry| entry.class == Class::Denied).copied()
+    }
+
+    fn denied_star(&self, module: &str) -> Option<GlobalEntry> {
+        self.stars.get(module).filter(|entry| entry.class == Class::Denied).copied()
+    }
+}
+
+/// The module and its parents, nearest first.
+fn scopes(module: &str) -> impl Iterator<Item = &str> {
+    let parents = module.rmatch_indices('.').filter_map(|(at, _)| module.get(..at));
+    let depth = module.matches('.').take(MODULE_DEPTH).count();
+    // A module deeper than any real one is looked up by its outermost parents, where the lists have their rows.
+    let surplus = if depth < MODULE_DEPTH { 0 } else { module.matches('.').count().saturating_sub(MODULE_DEPTH) };
+    std::iter::once(module).chain(parents).skip(surplus)
+}
+
+/// Start and end of each dotted component.
+fn parts(path: &str) -> impl Iterator<Item = (usize, usize)> {
+    let ends = path.match_indices('.').map(|(at, _)| at).chain(std::iter::once(path.len()));
+    ends.scan(0, |start, end| {
+        let part = (*start, end);
+        *start = end.saturating_add(1);
+        Some(part)
+    })
+}
+
+/// An ASCII identifier. Python allows others, but the lists hold none, so they are never mild.
+fn is_identifier(text: &str) -> bool {
+    !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Identifiers joined by dots.
+fn is_path(text: &str) -> bool {
+    text.split('.').all(is_identifier)
+}
+
+/// Spelled as classes are: `Tree`, `_BinMapper`, and what Cython calls the constructor of one,
+/// `__pyx_unpickle_Tree`.
+fn is_class_name(name: &str) -> bool {
+    let name = name.strip_prefix("__pyx_unpickle_").unwrap_or(name);
+    let bare = name.strip_prefix('_').unwrap_or(name);
+    bare.starts_with(|first: char| first.is_ascii_uppercase()) && is_identifier(bare) && !bare.ends_with("__")
 }

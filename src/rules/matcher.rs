@@ -277,7 +277,7 @@ impl<'r> Judge<'r> {
                     if more > 0 {
                         listed += &format!(" and {more} more");
                     }
-                    hit.message = render(open.template, |field| (field == "names").then(|| listed.clone()));
+                    hit.message = render(open.template, &|field| (field == "names").then(|| listed.clone()));
                     hit.details.insert("names".into(), names.into_iter().take(MAX_NAMES).map(Json::from).collect());
                 }
                 hit
@@ -370,7 +370,7 @@ impl Sink for Judge<'_> {
 }
 
 fn message(clause: &Clause, view: &View<'_>) -> String {
-    render(&clause.message, |field| match view.field(field)? {
+    render(&clause.message, &|field| match view.field(field)? {
         Value::Text("") => None,
         Value::Text(text) => Some(printable(text, escape::CAP)),
         Value::Bool(truth) => Some(truth.to_string()),
@@ -400,7 +400,7 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Fills a template. `[…]` is left out when a field inside it has no value; elsewhere an absent field is `?`.
-fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
+fn render(template: &str, field: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['[', '{']) {
@@ -408,7 +408,7 @@ fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
         out.push_str(plain);
         if let Some((inner, after)) = tail.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
             if placeholders(inner).all(|name| field(name).is_some()) {
-                out.push_str(&render(inner, &field));
+                out.push_str(&render(inner, field));
             }
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn optional_parts_of_a_message_vanish_with_their_field() {
         let fill = |name: &str| (name == "a").then(|| "A".to_owned());
-        assert_eq!(render("{a} is[: {b}][, {a}]", fill), "A is, A");
-        assert_eq!(render("{b}!", fill), "?!");
+        assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
+        assert_eq!(render("{b}!", &fill), "?!");
     }
 }

@@ -3,6 +3,7 @@
 //! A rule looks at one fact. Its clauses say which facts it is about; nothing in a row can look at a file. The table
 //! in this module is the only owner of rule texts: RULES.md, `modelaudit rules` and every report print from it.
 
+mod aliases;
 mod globals;
 mod matcher;
 mod set;

@@ -1,3 +1,11 @@
-//! All integration tests, one module for each question, in one binary.
+//! All integration tests in one binary, so that they link once.
 
+mod arch;
+mod corpus;
+mod cyclonedx;
+mod fixtures;
+mod robust;
+mod sample;
+mod sarif;
 mod target;
+mod validators;
