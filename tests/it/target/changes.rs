@@ -120,8 +120,9 @@ fn unfinished_merges_are_told() {
     scratch.git(&["checkout", "-q", "main"]);
     scratch.write("old.pt", "theirs");
     scratch.commit("theirs");
-    let merge = std::process::Command::new("git").current_dir(&scratch.dir).args(["merge", "-q", "feature"]).output();
-    assert!(!merge.unwrap().status.success());
+    let mut merge = std::process::Command::new("git");
+    merge.current_dir(&scratch.dir).args(["-c", "user.name=A", "-c", "user.email=a@example.org", "merge", "feature"]);
+    assert!(!merge.output().unwrap().status.success());
     assert_eq!(skipped(&scratch.staged()), ["old.pt: not merged yet: the index has several versions"]);
 }
 

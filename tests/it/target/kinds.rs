@@ -137,9 +137,10 @@ fn no_repository_is_an_error_with_help() {
 
 #[test]
 fn revisions_cannot_be_options_or_ranges() {
-    let scratch = pair("sha1").at("origin");
+    let scratch = pair("sha1");
+    let origin = scratch.at("origin");
     for revision in ["--output=x", "main..feature", "", "^main", "a\nb"] {
-        let error = scratch.try_plan(&request(&[], diff(revision, "HEAD"))).unwrap_err().to_string();
+        let error = origin.try_plan(&request(&[], diff(revision, "HEAD"))).unwrap_err().to_string();
         assert!(error.contains("is not a single revision\nhelp: "), "{revision}: {error}");
     }
 }
