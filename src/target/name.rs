@@ -1,7 +1,9 @@
 //! Names of files as text: forward slashes, never absolute, and two files never one name.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+#[cfg(any(feature = "git", test))]
+use std::path::PathBuf;
+use std::path::{Component, Path};
 
 /// A relative path as text. Bytes that are no UTF-8 are written as `\xNN`.
 pub(super) fn display(path: &Path) -> String {
