@@ -54,6 +54,9 @@ pub struct Outcome<'r> {
 pub fn scan<'r>(rules: &'r RuleSet, options: &Options, input: &Input, given: bool) -> Outcome<'r> {
     let mut judge = Judge::new(rules);
     let walk = Walk::run(options, input, given, &mut judge);
+    if walk.is_model() {
+        judge.whole(&input.name, walk.sha256.as_deref());
+    }
     let dropped = judge.dropped();
     let mut outcome = walk.outcome(input, dropped);
     outcome.hits = judge.finish();

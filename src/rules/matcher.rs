@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
 use super::set::Set;
+use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
 use crate::escape::{self, printable};
@@ -69,6 +71,7 @@ pub(super) struct Clause {
     any_subject: bool,
     when: Vec<(String, Vec<Wanted>)>,
     unless: Vec<(String, Vec<Wanted>)>,
+    like: Vec<(String, Regex)>,
     message: String,
     companion: bool,
     group: bool,
@@ -103,6 +106,13 @@ impl Clause {
                 })
                 .collect::<Result<Vec<_>, _>>()
         };
+        let mut like = Vec::new();
+        for (field, pattern) in &row.like {
+            if !known(field) {
+                return Err(fail(format!("a {} fact has no field '{field}'", kind.name())));
+            }
+            like.push((field.clone(), Regex::new(pattern).map_err(|error| fail(error.to_string()))?));
+        }
         for field in placeholders(&row.message) {
             if !known(field) {
                 return Err(fail(format!("the message names '{field}', which a {} fact has not", kind.name())));
@@ -120,34 +130,42 @@ impl Clause {
             any_subject: row.matches.is_empty(),
             when: conditions(&row.when)?,
             unless: conditions(&row.unless)?,
+            like,
             message: row.message.clone(),
             companion: row.companion,
             group: row.group,
         };
+        clause.subjects(row, kind, globals).map_err(fail)?;
+        Ok((kind, clause))
+    }
+
+    /// Compiles what `match` lists.
+    fn subjects(&mut self, row: &ClauseRow, kind: Kind, globals: &GlobalTable) -> Result<(), String> {
         let mut globs = GlobSetBuilder::new();
         for pattern in &row.matches {
             match pattern.strip_prefix('@') {
-                Some(set) if kind == Kind::Global && globals.has_set(set) => clause.sets.push(set.to_owned()),
+                Some(set) if kind == Kind::Global && globals.has_set(set) => self.sets.push(set.to_owned()),
                 Some(set) => {
                     let words = Set::shipped().find(|known| known.name == set && known.class.is_none());
-                    let words = words.ok_or_else(|| fail(format!("no set is called '{set}'")))?;
-                    clause.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
+                    let words = words.ok_or_else(|| format!("no set is called '{set}'"))?;
+                    self.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
                 }
                 None if pattern.contains(['*', '?', '[', '{']) => {
                     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-                    globs.add(glob.map_err(|error| fail(error.to_string()))?);
+                    globs.add(glob.map_err(|error| error.to_string())?);
                 }
-                None => clause.words.push(pattern.clone()),
+                None => self.words.push(pattern.clone()),
             }
         }
-        clause.globs = globs.build().map_err(|error| fail(error.to_string()))?;
-        Ok((kind, clause))
+        self.globs = globs.build().map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     fn holds(&self, view: &View<'_>) -> bool {
         self.subject_matches(view)
             && self.when.iter().all(|(field, wanted)| view.field_is(field, wanted))
             && !self.unless.iter().any(|(field, wanted)| view.field_is(field, wanted))
+            && self.like.iter().all(|(field, pattern)| view.field_is_like(field, pattern))
     }
 
     fn subject_matches(&self, view: &View<'_>) -> bool {
@@ -191,6 +209,10 @@ impl<'f> View<'f> {
 
     fn field_is(&self, name: &str, wanted: &[Wanted]) -> bool {
         self.field(name).is_some_and(|value| wanted.iter().any(|wanted| wanted.is(value)))
+    }
+
+    fn field_is_like(&self, name: &str, pattern: &Regex) -> bool {
+        matches!(self.field(name), Some(Value::Text(text)) if pattern.is_match(text))
     }
 
     /// What tells this evidence from other evidence for the same rule in the same input.
@@ -247,24 +269,34 @@ pub struct Judge<'r> {
     seen: HashMap<(InputName, usize, String), usize>,
     /// Hits that were not kept.
     dropped: u64,
+    watch: Watch<'r>,
 }
 
 impl<'r> Judge<'r> {
     /// A judge with no hits yet.
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0 }
+        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0, watch: Watch::new(rules) }
     }
 
     /// How many distinct hits were not kept because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped.saturating_add(self.watch.dropped)
     }
 
-    /// The hits in the order of their first occurrence.
+    /// Compares a whole input with the user's lists: its name, and its SHA-256 in lower-case hex if it was taken.
+    pub fn whole(&mut self, name: &InputName, sha256: Option<&str>) {
+        self.watch.input(name);
+        if let Some(sha256) = sha256 {
+            self.watch.digest(name, sha256);
+        }
+    }
+
+    /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
     pub fn finish(self) -> Vec<Hit<'r>> {
+        let listed = self.watch.finish();
         self.open
             .into_iter()
             .map(|open| {
@@ -282,6 +314,7 @@ impl<'r> Judge<'r> {
                 }
                 hit
             })
+            .chain(listed)
             .collect()
     }
 
@@ -341,6 +374,7 @@ impl<'r> Judge<'r> {
 
 impl Sink for Judge<'_> {
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        self.watch.take(fact, location);
         let rules = self.rules;
         let clauses = rules.clauses(fact.kind());
         if clauses.is_empty() {

@@ -1,10 +1,14 @@
 //! All integration tests in one binary, so that they link once.
 
 mod arch;
+mod config;
 mod corpus;
 mod cyclonedx;
 mod fixtures;
+mod generated;
+mod policy;
 mod robust;
+mod rules;
 mod sample;
 mod sarif;
 mod target;
