@@ -1,11 +1,13 @@
 //! Static security scanner for AI model files.
 #![recursion_limit = "256"]
 pub mod bytes;
+pub mod commands;
 pub mod escape;
 pub mod fact;
 pub mod finding;
 pub mod formats;
 pub mod inspect;
+pub mod render;
 pub mod report;
 pub mod rules;
 pub mod scan;
