@@ -3,4 +3,9 @@
 mod arch;
 mod corpus;
 mod fixtures;
+mod json;
+mod listings;
+mod markdown;
 mod robust;
+mod sample_report;
+mod text;
