@@ -270,6 +270,9 @@ pub struct Output {
     /// Also write a CycloneDX bill of materials to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub sbom: Vec<PathBuf>,
+    /// Version of the CycloneDX specification to follow
+    #[arg(long, value_name = "VERSION", default_value = "1.6")]
+    pub sbom_version: SbomVersion,
     /// Also write the JSON report to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Vec<PathBuf>,
@@ -301,6 +304,21 @@ pub enum OutputFormat {
     Markdown,
 }
 
+/// Versions of the CycloneDX specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SbomVersion {
+    /// 1.5.
+    #[value(name = "1.5")]
+    V1_5,
+    /// 1.6.
+    #[default]
+    #[value(name = "1.6")]
+    V1_6,
+    /// 1.7.
+    #[value(name = "1.7")]
+    V1_7,
+}
+
 /// `modelaudit render`
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Render {
@@ -313,6 +331,9 @@ pub struct Render {
     /// Write to this file [default: standard output]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Version of the CycloneDX specification to follow
+    #[arg(long, value_name = "VERSION", default_value = "1.6")]
+    pub sbom_version: SbomVersion,
     /// Leave out times, so that equal input gives equal bytes
     #[arg(long)]
     pub reproducible: bool,
@@ -321,22 +342,9 @@ pub struct Render {
 /// `modelaudit inspect`
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Inspect {
-    /// The file, `-` for standard input
+    /// The file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Format to print
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    pub format: InspectFormat,
-}
-
-/// The formats of `inspect`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum InspectFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON document.
-    Json,
 }
 
 /// `modelaudit rules`

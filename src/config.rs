@@ -283,6 +283,12 @@ impl Settings {
         Limits { max_file_size: self.max_file_size.value, timeout: self.timeout.value, ..Limits::default() }
     }
 
+    /// True if the rules in force are not just the shipped ones.
+    #[must_use]
+    pub fn changes_rules(&self) -> bool {
+        !self.globals.is_empty() || !self.watchlist.is_empty()
+    }
+
     /// The shipped rules with the user's entries in their table of globals, and the user's lists.
     ///
     /// # Errors

@@ -116,8 +116,7 @@ impl Run<'_> {
         }
         match open() {
             Ok(source) => {
-                let options =
-                    Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
+                let options = Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
                 let input = Input { name, source, role: Role::Unknown, extent: Some(0) };
                 scan::scan(self.rules, &options, &input, given)
             }

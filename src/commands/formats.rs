@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use serde_json::{Value, json};
 
-use super::ListFormat;
+use crate::cli::ListFormat;
 use crate::formats::{FORMATS, Format, FormatKind};
 use crate::render::page::Page;
 

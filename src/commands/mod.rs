@@ -13,7 +13,7 @@ pub mod scan;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
-use crate::cli::{self, Cli, Color, Command, ConfigAction, OutputFormat, Telling};
+use crate::cli::{self, Cli, Color, Command, ConfigAction, OutputFormat, SbomVersion, Telling};
 use crate::config::{Environment, Settings};
 use crate::render::{cyclonedx, json, markdown, output, sarif, text};
 use crate::report::Report;
@@ -30,16 +30,14 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
         Command::Scan(scan) => scan::run(scan, telling),
         Command::Render(render) => rendered(render, telling),
         Command::Inspect(arguments) => {
-            let json = arguments.format == cli::InspectFormat::Json;
-            printed(|out| inspect::run(&arguments.file, json, out))
+            let file = &arguments.file;
+            printed(|out| inspect::run(file, out))
         }
         Command::Rules(arguments) => {
             let (rule, format) = (arguments.rule.as_deref(), arguments.format);
             printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
         }
-        Command::Formats(arguments) => {
-            printed(|out| Ok(formats::run(arguments.format, width(), color(telling), out)?))
-        }
+        Command::Formats(arguments) => printed(|out| Ok(formats::run(arguments.format, width(), color(telling), out)?)),
         Command::Doctor(doctor) => examined(doctor),
         Command::Config(config) => configured(&config.action),
         Command::Completions { shell } => printed(|out| Ok(completions::run(*shell, out)?)),
@@ -48,7 +46,9 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
 }
 
 fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
-    let look = Look { reproducible: arguments.reproducible, ..Look::new(telling, arguments.output.is_none()) };
+    let look = Look::new(telling, arguments.output.is_none())
+        .reproducible(arguments.reproducible)
+        .sbom(arguments.sbom_version);
     let report = render::run(&arguments.from, arguments.output.as_deref(), |report, out| {
         look.print(report, arguments.format, out)
     })?;
@@ -103,6 +103,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// How reports look, for all formats.
 struct Look {
     text: text::Options,
+    sbom: cyclonedx::SpecVersion,
     reproducible: bool,
 }
 
@@ -118,7 +119,21 @@ impl Look {
             Color::Always => true,
             Color::Never => false,
         };
-        Self { text: text::Options { color, verbosity, width: width() }, reproducible: false }
+        let text = text::Options { color, verbosity, width: width() };
+        Self { text, sbom: cyclonedx::SpecVersion::default(), reproducible: false }
+    }
+
+    fn reproducible(self, reproducible: bool) -> Self {
+        Self { reproducible, ..self }
+    }
+
+    fn sbom(self, version: SbomVersion) -> Self {
+        let sbom = match version {
+            SbomVersion::V1_5 => cyclonedx::SpecVersion::V1_5,
+            SbomVersion::V1_6 => cyclonedx::SpecVersion::V1_6,
+            SbomVersion::V1_7 => cyclonedx::SpecVersion::V1_7,
+        };
+        Self { sbom, ..self }
     }
 
     fn print(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
@@ -127,7 +142,9 @@ impl Look {
             OutputFormat::Json => json::write(report, out),
             OutputFormat::Sarif => sarif::write(report, &sarif::Options::default(), out),
             OutputFormat::Cyclonedx => {
-                let options = cyclonedx::Options { reproducible: self.reproducible, ..cyclonedx::Options::default() };
+                let timestamp = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+                let (version, reproducible) = (self.sbom, self.reproducible);
+                let options = cyclonedx::Options { version, reproducible, timestamp, name: None };
                 cyclonedx::write(report, &options, out)
             }
             OutputFormat::Markdown => markdown::write(report, &markdown::Options::default(), out),
@@ -154,8 +171,7 @@ fn color(telling: &Telling) -> bool {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => {
-            io::stdout().is_terminal()
-                && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+            io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `modelaudit scan`: settings, targets, a run, reports, and the exit code that the report's verdict gives.
 
-use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,17 +25,15 @@ pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     let env = Environment::read()?;
     let shipped = RuleSet::shipped();
     let settings = Settings::load(&arguments.flags(), &env, shipped)?;
-    let rules: Cow<'_, RuleSet> = match settings.changes_rules() {
-        true => Cow::Owned(settings.rule_set()?),
-        false => Cow::Borrowed(shipped),
-    };
+    let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
+    let rules = own.as_ref().unwrap_or(shipped);
     let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(|name| std::env::var(name).ok()) };
     let request = request(arguments, &settings, &context)?;
     let plan = target::resolve(&request, &context)?;
     let bar = Bar::new(&plan, arguments.output.no_progress || telling.quiet);
     let run = Run {
         settings: &settings,
-        rules: &rules,
+        rules,
         reproducible: arguments.output.reproducible,
         everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
         progress: &bar,
@@ -80,7 +77,7 @@ fn spec(path: PathBuf) -> anyhow::Result<String> {
 /// Writes the main output and every other one that was asked for.
 fn write(report: &Report, arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<()> {
     let output = &arguments.output;
-    let look = Look { reproducible: output.reproducible, ..Look::new(telling, output.output.is_none()) };
+    let look = Look::new(telling, output.output.is_none()).reproducible(output.reproducible).sbom(output.sbom_version);
     let others = [
         (OutputFormat::Sarif, &output.sarif),
         (OutputFormat::Cyclonedx, &output.sbom),

@@ -89,7 +89,7 @@ fn check(revision: &str) -> Result<(), TargetError> {
     if is_sound(revision) { Ok(()) } else { Err(TargetError::BadRevision { revision: revision.to_owned() }) }
 }
 
-fn is_sound(revision: &str) -> bool {
+pub(super) fn is_sound(revision: &str) -> bool {
     !revision.is_empty()
         && !revision.starts_with(['-', '^', ':'])
         && !revision.contains("..")

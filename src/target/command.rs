@@ -195,6 +195,10 @@ impl Repository for GitCommand {
         self.git.line(&["symbolic-ref", "--quiet", "HEAD"]).ok()
     }
 
+    fn remote(&self) -> Option<String> {
+        self.git.line(&["config", "--get", "remote.origin.url"]).ok().filter(|url| !url.is_empty())
+    }
+
     fn upstream(&self, branch: &str) -> Option<String> {
         let name = self.git.line(&["for-each-ref", "--format=%(upstream)", branch]).ok()?;
         Some(name).filter(|name| !name.is_empty())

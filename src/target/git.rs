@@ -18,7 +18,7 @@ use super::store::{self, Stores};
 use super::{Blob, base, companions, libgit};
 use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError};
 use crate::bytes::ReadAt;
-use crate::report::{Change, Coverage, Diff, Status};
+use crate::report::{Change, Checkout, Coverage, Diff, Status};
 
 /// What the plan needs of a repository, whoever reads it.
 pub(super) trait Repository: Send + Sync {
@@ -34,6 +34,8 @@ pub(super) trait Repository: Send + Sync {
     fn branch(&self) -> Option<String>;
     /// The full name of the upstream of a branch given by its full name.
     fn upstream(&self, branch: &str) -> Option<String>;
+    /// The address of the remote `origin` as configured.
+    fn remote(&self) -> Option<String>;
     /// The merge base of two commits, if this clone has one.
     fn merge_base(&self, one: &str, two: &str) -> Result<Option<String>, TargetError>;
     /// What `side` changes against a commit; without one, all that `side` has, as added.
@@ -135,6 +137,7 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let filter = Filter::new(&request.include, &request.exclude)?;
     let scope = Scope::new(&*repository, request, context)?;
     let (side, base, mut diff, notes) = versions(&*repository, request, context)?;
+    let checkout = checkout(&*repository, &side);
     let base_changes = repository.changes(base.as_deref(), &side);
     let changes = match base_changes {
         Err(error) if base.is_some() && repository.is_shallow() => {
@@ -152,10 +155,56 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let store = Arc::new(Objects { repository, stores });
     let mut planner = Planner { store, side, filter, scope, tree: OnceCell::new(), plan: Plan::default(), diff };
     planner.plan.notes = notes;
+    planner.plan.checkout = Some(checkout);
     planner.run(changes, is_full);
     planner.check_scope();
     planner.plan.diff = Some(planner.diff);
     Ok(planner.plan)
+}
+
+/// Whether a text names one commit of the repository around `dir`.
+pub(super) fn is_revision(dir: &Path, text: &str) -> bool {
+    base::is_sound(text) && libgit::open(dir, None).is_ok_and(|repository| repository.commit(text).is_some())
+}
+
+/// What the repository around `dir` is, in words.
+pub(super) fn describe(dir: &Path) -> Result<String, TargetError> {
+    let repository = libgit::open(dir, None)?;
+    let head = repository.commit("HEAD");
+    let branch = repository.branch();
+    let branch = branch.as_deref().map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
+    let at = match (&head, branch) {
+        (None, _) => "no commit yet".to_owned(),
+        (Some(id), Some(branch)) => format!("{branch} at {}", id.get(..12).unwrap_or(id)),
+        (Some(id), None) => format!("detached at {}", id.get(..12).unwrap_or(id)),
+    };
+    let shallow = if repository.is_shallow() { ", shallow: --diff may need `git fetch --deepen`" } else { "" };
+    Ok(format!("{at}{shallow}"))
+}
+
+/// The state of the repository that is scanned.
+fn checkout(repository: &dyn Repository, side: &Side) -> Checkout {
+    let branch = repository.branch();
+    Checkout {
+        repository: repository.remote().map(|url| without_credentials(&url)),
+        revision: match side {
+            Side::Commit(id) => Some(id.clone()),
+            Side::Index => repository.commit("HEAD"),
+        },
+        branch: branch.map(|name| name.strip_prefix("refs/heads/").map(str::to_owned).unwrap_or(name)),
+    }
+}
+
+/// An address without the user and password that may stand in front of its host.
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            format!("{scheme}://{host}/{path}")
+        }
+        None => url.to_owned(),
+    }
 }
 
 fn reason(error: &TargetError) -> String {

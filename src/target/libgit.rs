@@ -177,6 +177,10 @@ impl Repository for LibGit {
         self.with(head).ok().flatten()
     }
 
+    fn remote(&self) -> Option<String> {
+        self.with(|handle| Ok(handle.find_remote("origin")?.url().ok().map(str::to_owned))).ok().flatten()
+    }
+
     fn upstream(&self, branch: &str) -> Option<String> {
         self.with(|handle| Ok(handle.branch_upstream_name(branch)?.as_str().unwrap_or_default().to_owned()))
             .ok()

@@ -29,11 +29,11 @@ mod store;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bytes::{FileSource, InputName, MemorySource, ReadAt};
-use crate::report::{Coverage, Diff, Status};
+use crate::report::{Checkout, Coverage, Diff, Status};
 
 pub use environment::GitEnv;
 use pointer::Pointer;
@@ -93,6 +93,8 @@ pub struct Plan {
     pub skipped: Vec<Coverage>,
     /// What is compared, in the git modes; `fixed` is left to the engine.
     pub diff: Option<Diff>,
+    /// The repository and commit that the targets belong to, in the git modes.
+    pub checkout: Option<Checkout>,
     /// What was asked for and could not be found or read: the run cannot pass.
     pub errors: Vec<String>,
     /// Things the user should know that fail nothing.
@@ -187,7 +189,7 @@ trait BlobStore: Send + Sync {
     /// The bytes of a blob.
     fn read(&self, id: &str, size: u64) -> io::Result<Arc<dyn ReadAt>>;
     /// The id that the file's bytes would have.
-    fn hash_file(&self, path: &std::path::Path) -> io::Result<String>;
+    fn hash_file(&self, path: &Path) -> io::Result<String>;
     /// Where the object behind a pointer is.
     fn pointed(&self, blob: &Blob) -> Option<Vec<PathBuf>>;
 }
@@ -208,7 +210,7 @@ impl Blob {
     }
 
     /// True if the file has the bytes of this blob. Sizes and times are not enough: a filter may have changed it.
-    fn is_same(&self, path: &std::path::Path) -> bool {
+    fn is_same(&self, path: &Path) -> bool {
         let same_size = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == self.size);
         same_size && self.store.hash_file(path).is_ok_and(|id| id == self.id)
     }
@@ -357,6 +359,29 @@ pub fn resolve(request: &Request, context: &Context) -> Result<Plan, TargetError
     limit_sizes(&mut plan, request);
     plan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(plan)
+}
+
+/// True if `text` names one commit of the repository around `dir`.
+#[must_use]
+pub fn is_revision(dir: &Path, text: &str) -> bool {
+    #[cfg(feature = "git")]
+    return git::is_revision(dir, text);
+    #[cfg(not(feature = "git"))]
+    return false;
+}
+
+/// What is around `dir` for the git modes and for large files: a name and what was found, or what does not work.
+#[must_use]
+pub fn examine(dir: &Path) -> Vec<(&'static str, Result<String, String>)> {
+    #[cfg(feature = "git")]
+    let repository = match git::describe(dir) {
+        Err(TargetError::NotARepository) => Ok("not inside a repository: --diff and --staged need one".to_owned()),
+        described => described.map_err(|error| error.to_string()),
+    };
+    #[cfg(not(feature = "git"))]
+    let repository = Err::<String, _>(TargetError::NoGitSupport.to_string());
+    let stores = store::describe(dir);
+    vec![("repository", repository), ("large files", Ok(stores))]
 }
 
 /// Moves targets that are too large, or too much together, to the skipped ones.

@@ -96,6 +96,21 @@ impl Stores {
 
 /// The two folders in which git-annex may keep a key: mixed case in ordinary repositories, lower case in bare ones.
 /// <https://git-annex.branchable.com/internals/hashing/>
+/// Which stores of large files are around `dir`, in words.
+pub(super) fn describe(dir: &Path) -> String {
+    let stores = Stores::around(dir);
+    let here = [
+        ("Git LFS", stores.lfs.as_deref().is_some_and(Path::is_dir)),
+        ("git-annex", stores.annex.as_deref().is_some_and(Path::is_dir)),
+        ("DVC", stores.dvc.iter().any(|path| path.is_dir())),
+    ];
+    let found: Vec<&str> = here.iter().filter(|(_, here)| *here).map(|(name, _)| *name).collect();
+    match found.is_empty() {
+        true => "no local store of Git LFS, git-annex or DVC: pointers are reported as not scanned".to_owned(),
+        false => format!("local objects of {} are read", found.join(", ")),
+    }
+}
+
 fn annex_folders(key: &str) -> [String; 2] {
     const LETTERS: &[u8; 32] = b"0123456789zqjxkmvwgpfZQJXKMVWGPF";
     let digest: [u8; 16] = Md5::digest(key.as_bytes()).into();

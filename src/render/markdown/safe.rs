@@ -142,7 +142,10 @@ mod tests {
 
     #[test]
     fn prose_keeps_code() {
-        assert_eq!(prose("Use `torch.load` with `weights_only`, *not* this."), "Use `torch.load` with `weights_only`, \\*not\\* this.");
+        assert_eq!(
+            prose("Use `torch.load` with `weights_only`, *not* this."),
+            "Use `torch.load` with `weights_only`, \\*not\\* this."
+        );
         assert_eq!(prose("an odd ` one"), "an odd \\` one");
     }
 
