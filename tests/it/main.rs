@@ -12,4 +12,5 @@ mod robust;
 mod rules;
 mod sample;
 mod sarif;
+mod target;
 mod validators;
