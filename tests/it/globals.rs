@@ -53,7 +53,6 @@ fn every_row_decides_about_its_own_name() {
             };
             let module = if module == "*" { "some_module" } else { module };
             let entry = table.judge(module, &name, 4);
-            // A module under a submodule of its own kind may be shadowed by a walk to the same denial.
             assert_eq!(Some(entry.class), set.class, "{item} of {} is answered by {}", set.name, entry.set);
         }
     }
@@ -94,7 +93,10 @@ fn what_models_hold_is_not_a_finding() {
     for line in ORDINARY.lines() {
         let [module, name, protocol] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let entry = table.judge(module, name, protocol.parse().unwrap());
-        assert!(!matches!(entry.class, Class::Denied | Class::Unknown), "{line} is {:?} by {}", entry.class, entry.set);
+        // Helpers that pickle itself uses are judged by their arguments; nothing else in a model is.
+        let helper = ["builtins", "__builtin__", "functools", "operator"].contains(&module);
+        let silent = matches!(entry.class, Class::Safe | Class::Framework) || helper && entry.class == Class::Gadget;
+        assert!(silent, "{line} is {:?} by {}", entry.class, entry.set);
     }
 }
 
