@@ -26,5 +26,7 @@ pub mod policy;
 pub mod render;
 pub mod report;
 pub mod rules;
+pub mod run;
 pub mod scan;
 pub mod suppress;
+pub mod target;

@@ -63,6 +63,38 @@ pub fn scan<'r>(rules: &'r RuleSet, options: &Options, input: &Input, given: boo
     outcome
 }
 
+/// The outcome for a pointer (`kind`: `git-lfs`…) whose `object` is not on this machine: nothing was scanned.
+#[must_use]
+pub fn unresolved<'r>(rules: &'r RuleSet, name: &InputName, kind: &str, object: &str, size: u64) -> Outcome<'r> {
+    let reason = format!("{kind} pointer, its object is not on this machine");
+    let fact = Fact::Unresolved { pointer: kind, object };
+    unread(rules, name, size, &fact, Status::Skipped, reason, Vec::new())
+}
+
+/// The outcome for a target that could not be opened.
+#[must_use]
+pub fn unopened<'r>(rules: &'r RuleSet, name: &InputName, size: u64, error: &std::io::Error) -> Outcome<'r> {
+    let reason = format!("could not be opened: {error}");
+    let errors = vec![format!("{}: {reason}", printable(&name.to_string(), CAP))];
+    let fact = Fact::Fault { reason: "the file could not be opened", format: NO_FORMAT.name };
+    unread(rules, name, size, &fact, Status::Failed, reason, errors)
+}
+
+fn unread<'r>(
+    rules: &'r RuleSet,
+    name: &InputName,
+    bytes: u64,
+    fact: &Fact<'_>,
+    status: Status,
+    reason: String,
+    errors: Vec<String>,
+) -> Outcome<'r> {
+    let mut judge = Judge::new(rules);
+    judge.take(fact, &Location { name, span: None });
+    let coverage = Coverage { path: name.path.clone(), status, reason: Some(reason), bytes };
+    Outcome { hits: judge.finish(), coverage, asset: None, errors, ignored: false }
+}
+
 /// Reads one top-level input like [`scan()`], with the facts going to `sink` instead of to the rules.
 pub fn facts(options: &Options, input: &Input, sink: &mut dyn Sink) -> Coverage {
     Walk::run(options, input, true, sink).outcome(input, 0).coverage

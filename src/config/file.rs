@@ -371,9 +371,9 @@ impl Reader<'_, '_> {
                     format!("{} is not a Python name", quoted(&format!("{module}.{name}"))),
                     None,
                 );
-            } else if module == "*" && (name == "*" || level.is_none()) {
+            } else if module == "*" {
                 let help = Some("name the modules".to_owned());
-                self.checks.wrong(&module_at, "a rule for every module would decide about everything", help);
+                self.checks.wrong(&module_at, "`*` stands for names in a module, not for modules", help);
             } else if let Some(known) = self.globals.insert((module.to_owned(), name.to_owned()), at.clone()) {
                 let what = format!("{} is listed already, at {known}", quoted(&format!("{module}.{name}")));
                 self.checks.wrong(&at, what, None);

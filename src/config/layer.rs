@@ -67,7 +67,7 @@ pub struct IgnoreEntry {
 /// An entry of `[pickle_rules]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GlobalRule {
-    /// Module, or `*` for any.
+    /// Module.
     pub module: String,
     /// Name in it, or `*` for the module and its submodules.
     pub name: String,

@@ -18,8 +18,6 @@
 
 mod storage;
 
-use std::collections::HashSet;
-
 use super::archive_zip::{self, Container};
 use super::pickle::{self, Dialect, looks_like_pickle};
 use super::{Format, FormatKind, Halt, Probe, Scan};
@@ -71,15 +69,14 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     scan.whole(Fact::Component { name: FORMAT.name, detail: layout.kind(&container.archive) });
     container.audit(scan)?;
     let mut storages = Storages::new(&layout.top, &container.archive);
-    let mut read = HashSet::new();
     for (n, name) in &layout.pickles {
         let Some(entry) = container.archive.entries.get(*n).cloned() else { continue };
         for opened in container.open(scan, *n)? {
-            // A folder of a package may hold other files of that suffix; they are handed over like any member.
+            // A folder of a package may hold other files of that suffix.
             if !layout.is_program(name) && !looks_like_pickle(&opened.input.read(0, PICKLE_HEAD)?) {
+                container.give(scan, &entry, opened, Role::Unknown)?;
                 continue;
             }
-            read.insert(*n);
             container.verify(scan, &entry, &opened, Role::TorchPickle)?;
             let interpret = |scan: &mut Scan<'_>| pickle::interpret(scan, 0, Dialect::Torch);
             let summary = scan.within(&opened.input, &pickle::FORMAT, interpret);
@@ -88,7 +85,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     }
     storages.account(scan, &container.archive);
     container.hand_over(scan, |n, entry, input| {
-        if read.contains(&n) || layout.is_line(entry, input) {
+        if layout.is_line(entry, input) {
             return None;
         }
         Some(if storages.is_referenced(n) { Role::Payload } else { role(input) })

@@ -4,9 +4,16 @@
 //! else wrote, so every text is escaped and cut to what the consumer takes.
 
 pub mod cyclonedx;
+pub mod json;
 mod links;
+pub mod markdown;
 mod media;
+pub mod output;
+pub(crate) mod page;
+mod phrase;
 pub mod sarif;
+pub mod text;
 mod time;
+mod unread;
 mod uri;
 mod wording;

@@ -2,9 +2,12 @@
 //!
 //! A pickle may name a module by its C twin (`posix`), its Python 2 name (`__builtin__`) or a bundled copy. Rows in
 //! `data/sets/` use one spelling, the public one of Python 3; this table leads there. The second table is what
-//! CPython applies by itself to pickles below protocol 3 (`Lib/_compat_pickle.py`).
+//! Python applies by itself to pickles below protocol 3 (`Lib/_compat_pickle.py`).
 
 use std::borrow::Cow;
+
+/// A module and a name in it.
+type Name = (&'static str, &'static str);
 
 /// Other spellings of a module and of everything below it, sorted.
 const ALIASES: &[(&str, &str)] = &[
@@ -196,7 +199,7 @@ const PY2_MODULES: &[(&str, &str)] = &[
 ];
 
 /// Python 2 names that moved to another module or were renamed, sorted; exceptions are in [`PY2_EXCEPTIONS`].
-const PY2_NAMES: &[((&str, &str), (&str, &str))] = &[
+const PY2_NAMES: &[(Name, Name)] = &[
     (("UserDict", "IterableUserDict"), ("collections", "UserDict")),
     (("UserDict", "UserDict"), ("collections", "UserDict")),
     (("UserList", "UserList"), ("collections", "UserList")),
@@ -310,7 +313,7 @@ pub(super) fn canonical(module: &str) -> Cow<'_, str> {
     }
 }
 
-/// What CPython 3 looks up for a name in a pickle below protocol 3; None if it takes the name as written.
+/// What Python 3 looks up for a name in a pickle below protocol 3; None if it takes the name as written.
 #[must_use]
 pub(super) fn from_python2<'n>(module: &str, name: &'n str) -> Option<(&'static str, &'n str)> {
     if module == "exceptions" && PY2_EXCEPTIONS.binary_search(&name).is_ok() {

@@ -24,6 +24,8 @@ const CLASS_PATTERN: &str = "<class>";
 const WALK_WINDOW: usize = 4;
 /// Leading components of a name that are tried as submodules of its module.
 const WALK_DEPTH: usize = 8;
+/// Components of an attribute path; no real object is nested so deep, and a path may pad its way (`os.path.os.path…`).
+const WALK_LIMIT: usize = 64;
 /// Parents of a module that are looked up; real packages are not this deep.
 const MODULE_DEPTH: usize = 16;
 /// Rows of all shipped lists, rounded up; saves growing the tables.
@@ -137,6 +139,13 @@ pub struct GlobalEntry {
 
 /// The answer for a name on no list.
 pub(super) const UNKNOWN: GlobalEntry = GlobalEntry { set: "unknown", class: Class::Unknown, reason: "" };
+
+/// The answer for a path of more than [`WALK_LIMIT`] components.
+const ENDLESS: GlobalEntry = GlobalEntry {
+    set: "introspection-globals",
+    class: Class::Denied,
+    reason: "attribute path longer than any real one",
+};
 
 /// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,7 +315,7 @@ impl GlobalTable {
         }
         let plain = is_path(module) && is_path(name);
         let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
-        if let Some(entry) = star.filter(|entry| plain || !entry.class.is_mild()) {
+        if let Some(entry) = star.filter(|entry| plain && !name.contains('.') || !entry.class.is_mild()) {
             return Some(Vote { named: false, entry });
         }
         if !plain || !name.split('.').all(|part| is_class_name(part) && !self.reexported.contains(part)) {
@@ -328,6 +337,9 @@ impl GlobalTable {
         if let Some(entry) = name.split('.').find_map(|part| self.attributes.get(part)) {
             return Some(*entry);
         }
+        if name.split('.').nth(WALK_LIMIT).is_some() {
+            return Some(ENDLESS);
+        }
         for (start, _) in parts(name) {
             let path = name.get(start..)?;
             if let Some(entry) = self.windows(path) {
@@ -340,13 +352,13 @@ impl GlobalTable {
         for (_, end) in parts(name).take(WALK_DEPTH) {
             let (window, rest) = full.split_at_checked(first.saturating_add(end))?;
             let rest = rest.strip_prefix('.').unwrap_or(rest);
-            let entry =
-                self.reach(window, rest).or_else(|| if rest.is_empty() { self.denied_star(window) } else { None });
+            let entry = if rest.is_empty() {
+                self.denied_star(window)
+            } else {
+                self.reach(window, rest).or_else(|| self.denied_name(module, name.get(..end)?))
+            };
             if entry.is_some() {
                 return entry;
-            }
-            if let Some(entry) = name.get(..end).and_then(|way| self.denied_name(module, way)) {
-                return Some(entry);
             }
         }
         None
@@ -373,9 +385,6 @@ impl GlobalTable {
 
     /// The denial that `rest` meets when `module` is a module.
     fn reach(&self, module: &str, rest: &str) -> Option<GlobalEntry> {
-        if rest.is_empty() {
-            return None;
-        }
         let module = canonical(module);
         parts(rest)
             .take(WALK_WINDOW)
@@ -429,4 +438,126 @@ fn is_class_name(name: &str) -> bool {
     let name = name.strip_prefix("__pyx_unpickle_").unwrap_or(name);
     let bare = name.strip_prefix('_').unwrap_or(name);
     bare.starts_with(|first: char| first.is_ascii_uppercase()) && is_identifier(bare) && !bare.ends_with("__")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: &[(&'static str, &'static str, Class)]) -> GlobalTable {
+        let mut table = GlobalTable::default();
+        for (module, name, class) in rows {
+            table.ship(module, name, GlobalEntry { set: "test", class: *class, reason: "" });
+        }
+        table
+    }
+
+    fn user(class: Class) -> GlobalEntry {
+        GlobalEntry { set: "user-safe", class, reason: "" }
+    }
+
+    #[test]
+    fn the_most_specific_row_wins() {
+        let table = table(&[
+            ("lib", "*", Class::Denied),
+            ("lib", "Record", Class::Safe),
+            ("lib.inner", "*", Class::Gadget),
+            ("pack", "<class>", Class::Framework),
+            ("pack", "Runner", Class::Denied),
+            ("pack.danger", "*", Class::Denied),
+        ]);
+        let class = |module, name| table.judge(module, name, 4).class;
+        assert_eq!(class("lib", "run"), Class::Denied);
+        assert_eq!(class("lib", "Record"), Class::Safe);
+        assert_eq!(class("lib.inner.deep", "x"), Class::Gadget);
+        assert_eq!(class("lib.other.deep", "x"), Class::Denied);
+        assert_eq!(class("library", "x"), Class::Unknown);
+        assert_eq!(class("pack.trees", "_Tree"), Class::Framework);
+        assert_eq!(class("pack.trees", "Tree.Node"), Class::Framework);
+        assert_eq!(class("pack.trees", "__pyx_unpickle_Tree"), Class::Framework);
+        assert_eq!(class("pack.trees", "grow"), Class::Unknown);
+        assert_eq!(class("pack.danger", "Tree"), Class::Denied);
+        assert_eq!(class("pack", "Runner"), Class::Denied);
+    }
+
+    #[test]
+    fn a_class_pattern_covers_classes_only() {
+        let table = table(&[("pack", "<class>", Class::Framework), ("lib", "Popen", Class::Denied)]);
+        for name in
+            ["Tree.fit", "tree.Tree", "Tree.__init__", "__Tree__", "_", "os", "T-ree", "", "Popen", "Tree.Popen"]
+        {
+            assert_eq!(table.judge("pack.trees", name, 4).class, Class::Unknown, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_dotted_path_is_denied_wherever_it_leads_into_a_denied_module() {
+        let table = GlobalTable::shipped();
+        for (module, name, set) in [
+            ("collections", "abc.sys.modules", "sys-globals"),
+            ("random", "_os.system", "os-globals"),
+            ("random", "_os", "os-globals"),
+            ("logging", "posix.system", "os-globals"),
+            ("pathlib", "os.system", "os-globals"),
+            ("torch", "hub.load", "launcher-globals"),
+            ("torch", "jit", "deserialiser-globals"),
+            ("mylib", "concurrent.futures.thread.ThreadPoolExecutor", "process-globals"),
+            ("mylib", "pandas.eval", "eval-globals"),
+            ("mylib", "numpy.testing.x", "launcher-globals"),
+            ("builtins", "eval.x", "eval-globals"),
+            ("builtins", "eval.__call__", "introspection-globals"),
+            ("sklearn.tree", "Tree.__init__.__globals__", "introspection-globals"),
+            ("__torch__", "Net.os.system", "os-globals"),
+        ] {
+            let entry = table.judge(module, name, 4);
+            assert_eq!((entry.class, entry.set), (Class::Denied, set), "{module} {name}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_is_judged() {
+        let table = GlobalTable::shipped();
+        let set = |module, name, protocol| table.judge(module, name, protocol).set;
+        assert_eq!(set("posix", "system", 4), "os-globals");
+        assert_eq!(set("__builtin__", "eval", 4), "eval-globals");
+        assert_eq!(set("commands", "getoutput", 2), "subprocess-globals");
+        assert_eq!(set("urllib", "urlopen", 2), "http-globals");
+        assert_eq!(set("urllib", "quote", 2), "safe-globals");
+        assert_eq!(set("itertools", "imap", 2), "composition-globals");
+        assert_eq!(set("copy_reg", "_reconstructor", 2), "safe-globals");
+        assert_eq!(set("copy_reg", "__reduce_ex__", 4), "safe-globals");
+        assert_eq!(set("numpy._core.multiarray", "_reconstruct", 4), "safe-globals");
+        // Below protocol 3 Python opens the written name as another; above, as written.
+        assert_eq!(set("multiprocessing", "TimeoutError", 2), "safe-globals");
+        assert_eq!(set("urllib2", "HTTPError", 4), "safe-globals");
+    }
+
+    #[test]
+    fn rows_of_the_user_win() {
+        let mut table = GlobalTable::shipped();
+        table.insert("posix", "system", user(Class::Safe));
+        table.insert("os", "remove", user(Class::Safe));
+        table.insert("mylib", "*", user(Class::Safe));
+        table.insert("mylib", "load", user(Class::Denied));
+        table.insert("sklearn.datasets", "*", user(Class::Safe));
+        let class = |module, name| table.judge(module, name, 2).class;
+        assert_eq!(class("posix", "system"), Class::Safe);
+        assert_eq!(class("os", "system"), Class::Denied);
+        assert_eq!(class("posix", "remove"), Class::Safe);
+        assert_eq!(class("mylib.deep", "thing"), Class::Safe);
+        assert_eq!(class("mylib", "load"), Class::Denied);
+        assert_eq!(class("sklearn.datasets", "fetch_openml"), Class::Safe);
+        assert_eq!(class("mylib", "os.system"), Class::Denied);
+        assert_eq!(class("mylib", "not a name"), Class::Unknown);
+    }
+
+    #[test]
+    fn shipped_rows_use_the_public_spelling() {
+        for set in Set::shipped().filter(|set| set.class.is_some()) {
+            for (item, _) in set.items {
+                let (module, _) = item.split_once(' ').unwrap_or((item, ""));
+                assert_eq!(canonical(module), module, "{}: {item} can never be looked up", set.name);
+            }
+        }
+    }
 }

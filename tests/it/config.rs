@@ -230,7 +230,7 @@ HIGH = 9.0
     .modelaudit.toml:16:15: unknown level `critcal` in [pickle_rules]
       help: did you mean `critical`?
     .modelaudit.toml:19:1: `os.sys tem` is not a Python name
-    .modelaudit.toml:20:1: a rule for every module would decide about everything
+    .modelaudit.toml:20:1: `*` stands for names in a module, not for modules
       help: name the modules
     .modelaudit.toml:22:6: `os.system` is listed already, at .modelaudit.toml:19:7
     .modelaudit.toml:25:1: unknown key `pattern` in [custom_patterns]

@@ -1,7 +1,6 @@
 //! Hostile variations of every fixture: no panic, the same answer twice, and a cut file never looks complete by
 //! hiding what it held.
 
-use std::sync::Arc;
 
 use modelaudit::bytes::{Input, Limits, MemorySource};
 use modelaudit::report::Status;

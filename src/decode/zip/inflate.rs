@@ -46,9 +46,9 @@ pub fn inflate(
         stream.skip(used)?;
         outcome.consumed = outcome.consumed.saturating_add(used);
         outcome.produced = outcome.produced.saturating_add(made);
-        let decoded = usize::try_from(made).ok().and_then(|made| piece.get(..made)).unwrap_or_default();
-        crc.update(decoded);
-        let go_on = take(decoded, outcome.consumed)?;
+        let fresh = usize::try_from(made).ok().and_then(|made| piece.get(..made)).unwrap_or_default();
+        crc.update(fresh);
+        let go_on = take(fresh, outcome.consumed)?;
         outcome.ended = status == Status::StreamEnd;
         if outcome.ended || !go_on || (made == 0 && (exhausted || used == 0)) {
             break;

@@ -206,11 +206,12 @@ impl Archive {
         Ok(archive)
     }
 
-    /// The offset of the central directory that most readers take, by the end of the file alone; None if it leads to
-    /// none or the archive is empty.
+    /// The offset of the central directory that most readers take and the offset after the end record, by the end of
+    /// the file alone; None if it leads to no directory or the archive is empty.
     #[must_use]
-    pub fn directory_offset(source: &dyn ReadAt) -> Option<u64> {
-        end::near(source).ok()??.directories.first().map(|directory| directory.start)
+    pub fn directory_and_close(source: &dyn ReadAt) -> Option<(u64, u64)> {
+        let ends = end::near(source).ok()??;
+        ends.directories.first().map(|directory| (directory.start, ends.close))
     }
 
     /// Reads the central headers of one directory and the local headers that they point to; returns where it ends.
@@ -239,9 +240,6 @@ impl Archive {
             }
             let variable = stream.bytes(header.variable())?;
             let Some(entry) = central_entry(origin, &header, variable, directory.shift) else { break };
-            if known.contains(&(entry.at, entry.name.clone())) {
-                continue;
-            }
             *names = names.saturating_add(entry.name.len() as u64);
             if self.entries.len() >= MAX_ENTRIES {
                 return Err(Exceeded { what: "entries of one archive", limit: MAX_ENTRIES as u64 }.into());
@@ -250,8 +248,9 @@ impl Archive {
                 return Err(Exceeded { what: "bytes of names in one archive", limit: MAX_NAMES }.into());
             }
             let entry = with_local(source, entry, directory.shift)?;
-            // Of a rival directory only what is really there counts: it may be no directory at all.
-            if origin == Origin::Directory || entry.local.is_some() {
+            // Of a rival directory only what is really there counts, and only once.
+            let news = entry.local.is_some() && !known.contains(&(entry.at, entry.name.clone()));
+            if origin == Origin::Directory || news {
                 self.entries.push(entry);
             }
         }
@@ -314,4 +313,127 @@ fn with_local(source: &dyn ReadAt, mut entry: Entry, shift: u64) -> Result<Entry
         break;
     }
     Ok(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::{Limits, MemorySource};
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            read(include_bytes!(concat!("../../../fixtures/zip/", $name)))
+        };
+    }
+
+    fn read(bytes: &[u8]) -> Archive {
+        Archive::read(&MemorySource::new(bytes), &Budget::new(Limits::default())).unwrap()
+    }
+
+    fn names(archive: &Archive) -> Vec<(String, Origin)> {
+        archive.entries.iter().map(|entry| (entry.display_name(), entry.origin)).collect()
+    }
+
+    #[test]
+    fn ordinary_archives_have_members_and_nothing_else() {
+        for archive in [
+            fixture!("plain.zip"),
+            fixture!("streamed-signed.zip"),
+            fixture!("streamed-bare.zip"),
+            fixture!("streamed-wide.zip"),
+            fixture!("wide.zip"),
+            fixture!("header-in-data.zip"),
+            fixture!("gap-zeros.zip"),
+        ] {
+            assert_eq!(archive.entries.len(), 2);
+            assert!(archive.entries.iter().all(|entry| entry.origin == Origin::Directory && entry.local.is_some()));
+            assert!(archive.entries.iter().all(|entry| entry.local_view().is_none() && entry.local_name.is_none()));
+            assert!(archive.regions.is_empty() && archive.overlapping.is_empty() && archive.wrong_counts.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_another_writer_wrote_is_read_the_same() {
+        use std::io::Write as _;
+        let mut writer = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let method = ::zip::CompressionMethod::Deflated;
+        for (name, options) in [
+            ("stored", ::zip::write::SimpleFileOptions::default().compression_method(::zip::CompressionMethod::Stored)),
+            ("wide", ::zip::write::SimpleFileOptions::default().compression_method(method).large_file(true)),
+        ] {
+            writer.start_file(name, options).unwrap();
+            writer.write_all(&[7; 1000]).unwrap();
+        }
+        let bytes = writer.finish().unwrap().into_inner();
+        let archive = read(&bytes);
+        assert_eq!(names(&archive), [("stored".into(), Origin::Directory), ("wide".into(), Origin::Directory)]);
+        assert!(archive.regions.is_empty());
+        let mut other = ::zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+        for (n, entry) in archive.entries.iter().enumerate() {
+            let theirs = other.by_index_raw(n).unwrap();
+            assert_eq!(entry.header().crc, theirs.crc32());
+            assert_eq!((entry.header().size, entry.header().compressed), (theirs.size(), theirs.compressed_size()));
+            assert_eq!(Some(entry.data), theirs.data_start());
+        }
+    }
+
+    #[test]
+    fn members_that_the_directory_leaves_out_are_found() {
+        for archive in [fixture!("hidden-first.zip"), fixture!("hidden-between.zip"), fixture!("hidden-last.zip")] {
+            assert!(names(&archive).contains(&("hidden.pkl".into(), Origin::Local)));
+            assert!(archive.regions.is_empty(), "{:?}", archive.regions);
+        }
+    }
+
+    #[test]
+    fn members_of_a_rival_directory_are_found() {
+        for archive in [fixture!("rival-directory.zip"), fixture!("rival-wide.zip")] {
+            let mut names: Vec<String> = archive.entries.iter().map(Entry::display_name).collect();
+            names.sort();
+            assert_eq!(names, ["a.txt", "b.pkl"]);
+            assert_eq!(archive.entries.iter().filter(|entry| entry.origin == Origin::Rival).count(), 1);
+        }
+        assert_eq!(fixture!("end-in-comment.zip").entries.len(), 1);
+        assert!(fixture!("end-in-comment.zip").rival_end.is_some());
+        assert_eq!(fixture!("count.zip").wrong_counts, [1]);
+    }
+
+    #[test]
+    fn without_an_end_record_local_headers_are_swept() {
+        let archive = fixture!("cut.zip");
+        assert!(!archive.has_end);
+        assert_eq!(names(&archive), [("a.pkl".into(), Origin::Local), ("b.txt".into(), Origin::Local)]);
+        let streamed = fixture!("cut-streamed.zip");
+        let first = streamed.entries.first().unwrap();
+        assert_eq!(first.header().size, first.header().compressed);
+        assert_eq!(first.end - first.data, first.header().size + 16, "the descriptor is found");
+    }
+
+    #[test]
+    fn offsets_are_corrected_for_data_before_the_archive() {
+        for archive in [fixture!("prefix.zip"), fixture!("prefix-unshifted.zip")] {
+            assert_eq!(names(&archive), [("a.txt".into(), Origin::Directory)]);
+            assert!(archive.entries.iter().all(|entry| entry.local.is_some()));
+            assert_eq!(archive.regions, [Region { kind: RegionKind::Prefix, at: 0, len: 24 }]);
+        }
+    }
+
+    #[test]
+    fn names_are_utf8_or_code_page_437() {
+        assert_eq!(name_text("modèle".as_bytes()), "modèle");
+        assert_eq!(name_text(b"mod\x8ale"), "modèle");
+        assert_eq!(name_text(b"\xff").chars().count(), 1);
+    }
+
+    #[test]
+    fn hostile_repetition_stays_linear() {
+        let budget = Budget::new(Limits { decoded_bytes: 64 << 20, work: 1 << 20, ..Limits::default() });
+        // Local headers without end, each a streamed member that could reach to the end of the file.
+        let header = [b"PK\x03\x04\x14\0\x08\0\x08\0".as_slice(), &[0; 16], &[1, 0, 0, 0], b"n\x01"].concat();
+        let bytes = header.repeat(20_000);
+        let started = std::time::Instant::now();
+        let archive = Archive::read(&MemorySource::new(bytes), &budget);
+        assert!(archive.is_ok() || matches!(archive, Err(Stop::Limit(_))));
+        assert!(started.elapsed().as_secs() < 20);
+    }
 }

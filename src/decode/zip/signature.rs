@@ -34,38 +34,24 @@ impl<'a> Signatures<'a> {
     /// The budget is spent, or I/O.
     pub(super) fn next(&mut self) -> Result<Option<(u64, [u8; 4])>, Stop> {
         loop {
-            let at = self.stream.offset();
-            let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);
-            if left < 4 {
-                return Ok(None);
-            }
+            let left = usize::try_from(self.end.saturating_sub(self.stream.offset())).unwrap_or(usize::MAX);
             let window = self.stream.fill(4)?;
             let window = window.get(..window.len().min(left)).unwrap_or_default();
-            if window.len() < 4 {
-                return Ok(None);
-            }
-            let found = memmem::find(window, b"PK");
-            let bytes = found.and_then(|n| window.get(n..)).and_then(|rest| rest.first_chunk::<4>()).copied();
+            let found = memmem::find_iter(window, b"PK").find_map(|n| {
+                let bytes = *window.get(n..)?.first_chunk::<4>()?;
+                [LOCAL, CENTRAL, END, DESCRIPTOR].contains(&bytes).then_some((n, bytes))
+            });
             // A signature may begin in the last three bytes of the window.
-            let skip = found.unwrap_or_else(|| window.len().saturating_sub(1));
-            let skip = if bytes.is_some_and(|bytes| ![LOCAL, CENTRAL, END, DESCRIPTOR].contains(&bytes)) {
-                skip.saturating_add(2)
-            } else {
-                skip
-            };
-            if skip > 0 {
-                self.budget.take_bytes(skip as u64)?;
-                self.stream.skip(skip as u64)?;
+            let searched = found.map_or(window.len().saturating_sub(3), |(n, _)| n) as u64;
+            self.budget.take_bytes(searched)?;
+            self.stream.skip(searched)?;
+            if let Some((_, bytes)) = found {
+                let at = self.stream.offset();
+                self.stream.skip(1)?;
+                return Ok(Some((at, bytes)));
             }
-            match bytes {
-                Some(bytes) if [LOCAL, CENTRAL, END, DESCRIPTOR].contains(&bytes) => {
-                    let at = self.stream.offset();
-                    self.stream.skip(1)?;
-                    return Ok(Some((at, bytes)));
-                }
-                Some(_) => {}
-                None if self.end.saturating_sub(self.stream.offset()) < 4 => return Ok(None),
-                None => {}
+            if searched == 0 {
+                return Ok(None);
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::formats::{Halt, Scan, member_path};
 
 /// Longest link target that a reader follows.
 const MAX_TARGET: u64 = 64 << 10;
+/// Smaller gaps are remainders of careless editing, not hiding places.
+const HIDDEN: u64 = 4096;
 /// The name under which facts about the end of the archive are stated.
 const END: &str = "<end of archive>";
 
@@ -38,7 +40,7 @@ impl Container {
             let detail = format!("{} members share bytes with others", self.archive.overlapping.len());
             state(scan, entry, "bomb-overlap", &detail);
         }
-        for &region in &self.archive.regions {
+        for &region in self.archive.regions.iter().filter(|_| self.archive.has_end) {
             audit_region(scan, region)?;
         }
         Ok(())
@@ -144,7 +146,8 @@ fn audit_names(scan: &mut Scan<'_>, entry: &Entry) {
 fn audit_mode(scan: &mut Scan<'_>, entry: &Entry) {
     let mode = entry.mode();
     let device = match mode & 0o170_000 {
-        0o010_000 => Some("FIFO"),
+        // With content it is what was read from a pipe when the archive was made.
+        0o010_000 => Some("FIFO").filter(|_| entry.header().size == 0),
         0o020_000 => Some("character device"),
         0o060_000 => Some("block device"),
         0o140_000 => Some("socket"),
@@ -217,6 +220,11 @@ fn compare(central: &Header, local: &Header) -> Vec<String> {
 }
 
 fn audit_region(scan: &mut Scan<'_>, region: Region) -> Result<(), Halt> {
+    if region.kind == RegionKind::Gap && region.len >= HIDDEN {
+        let detail = format!("{} bytes between members", region.len);
+        let (format, bytes) = (FORMAT.name, region.len);
+        scan.fact(region.at, bytes, Fact::Structure { anomaly: "hidden-region", format, detail: &detail, bytes });
+    }
     let (anomaly, member) = match region.kind {
         RegionKind::Prefix => ("prefix-bytes", "<prefix>"),
         RegionKind::Suffix => ("suffix-bytes", "<suffix>"),

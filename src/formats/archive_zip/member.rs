@@ -48,6 +48,7 @@ impl Container {
     /// A limit on the whole input, or I/O.
     pub fn open(&mut self, scan: &mut Scan<'_>, n: usize) -> Result<Vec<Opened>, Halt> {
         let Some(entry) = self.archive.entries.get(n).cloned() else { return Ok(Vec::new()) };
+        self.taken.insert(n);
         let mut opened = Vec::new();
         if entry.local.is_none() {
             scan.unread(scan.input.name.member(entry.display_name()), "the member has no local header", false);
@@ -246,7 +247,7 @@ fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -
     } else if header.compressed == header.size {
         // Encryption adds at least its 12-byte header.
         return Ok(true);
-    } else if header.size <= TRIAL_BYTES {
+    } else if (1..=TRIAL_BYTES).contains(&header.size) {
         let budget = scan.budget;
         let crc = zip::checksum(&*scan.input.source, entry.data, header.size, |_| Ok(budget.check_time()?))?;
         if crc == header.crc {

@@ -8,6 +8,9 @@ use crate::fact::Fact;
 use crate::formats::Scan;
 use crate::formats::pickle::{PersistentId, Summary};
 
+/// Fewer bytes that no pickle names are the remainder of a careless export.
+const UNREFERENCED: u64 = 64 << 10;
+
 /// One reference: `('storage', class, key, location, numel)`.
 struct Reference {
     class: String,
@@ -130,7 +133,7 @@ impl Storages {
             bytes = bytes.saturating_add(entry.header().size);
             first.get_or_insert_with(|| entry.display_name());
         }
-        if let Some(first) = first.filter(|_| bytes > 0) {
+        if let Some(first) = first.filter(|_| bytes >= UNREFERENCED) {
             structure(scan, "unreferenced-storage", &format!("{count} members, the first is {first}"), bytes);
         }
     }
