@@ -60,6 +60,13 @@ impl<'a> Stream<'a> {
         self.buf.get(self.head..).unwrap_or_default()
     }
 
+    /// The `len` bytes at absolute offset `at`, read already or not, if all of them are still in memory.
+    #[must_use]
+    pub fn retained(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let start = usize::try_from(at.checked_sub(self.base)?).ok()?;
+        self.buf.get(start..start.checked_add(len)?)
+    }
+
     /// Makes at least `n` bytes available in [`Stream::window`], or all that remain if fewer, and returns them all.
     ///
     /// # Errors

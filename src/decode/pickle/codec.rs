@@ -1,0 +1,181 @@
+//! The codecs in which payloads are wrapped: bytes in, bytes out, bounded.
+
+use super::text::push_code;
+
+/// Most bytes that one decoding may give.
+const LONGEST: usize = 4 << 20;
+
+/// The name of a codec as Python compares it: lower case, `-` and blanks as `_`.
+pub(super) fn normalize(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_lowercase().replace(['-', ' '], "_")
+}
+
+/// `str.encode`: UTF-8 text to bytes. None for codecs that are not known or text that does not fit.
+pub(super) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
+    match codec {
+        "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" | "raw_unicode_escape" => Some(text.to_vec()),
+        "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" | "8859" => {
+            let text = std::str::from_utf8(text).ok()?;
+            text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
+        }
+        _ => None,
+    }
+}
+
+/// `bytes.decode`: bytes to UTF-8 text.
+pub(super) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
+    match codec {
+        "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" => Some(bytes.to_vec()),
+        "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" => {
+            let mut out = Vec::new();
+            bytes.iter().for_each(|&byte| push_code(u32::from(byte), &mut out));
+            Some(out)
+        }
+        "utf_16" | "utf_16_le" | "utf16" => {
+            let bytes = bytes.strip_prefix(b"\xff\xfe").unwrap_or(bytes);
+            let units: Vec<u16> = bytes
+                .chunks_exact(2)
+                .filter_map(|pair| <[u8; 2]>::try_from(pair).ok())
+                .map(u16::from_le_bytes)
+                .collect();
+            Some(String::from_utf16_lossy(&units).into_bytes())
+        }
+        "unicode_escape" | "string_escape" => {
+            let mut out = Vec::new();
+            super::text::unescape(bytes, &mut out);
+            Some(out)
+        }
+        "raw_unicode_escape" => {
+            let mut out = Vec::new();
+            super::text::raw_unicode(bytes, &mut out);
+            Some(out)
+        }
+        _ => None,
+    }
+}
+
+/// A codec from bytes to bytes or from text to text, in the direction of decoding.
+pub(super) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
+    match codec.strip_suffix("_codec").unwrap_or(codec) {
+        "rot13" | "rot_13" => Some(rot13(bytes)),
+        "hex" => hex(bytes),
+        "base64" | "base_64" => base64(bytes),
+        "zlib" | "zip" => inflate(bytes),
+        _ => None,
+    }
+}
+
+/// The decoder functions of the standard library, by their name.
+pub(super) fn by_function(bytes: &[u8], function: &str) -> Option<Vec<u8>> {
+    match function.rsplit('.').next().unwrap_or(function) {
+        "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "decodestring" | "a2b_base64" => {
+            base64(bytes)
+        }
+        "b16decode" | "unhexlify" | "a2b_hex" | "fromhex" => hex(bytes),
+        "b32decode" => base32(bytes),
+        "decompress" => inflate(bytes),
+        _ => None,
+    }
+}
+
+/// Bytes written as hexadecimal or base64.
+#[must_use]
+pub fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    if text.iter().all(u8::is_ascii_hexdigit) { hex(text) } else { base64(text) }
+}
+
+pub(super) fn rot13(text: &[u8]) -> Vec<u8> {
+    let turn = |byte: u8, first: u8| first.saturating_add(byte.saturating_sub(first).saturating_add(13) % 26);
+    text.iter()
+        .map(|&byte| match byte {
+            b'a'..=b'z' => turn(byte, b'a'),
+            b'A'..=b'Z' => turn(byte, b'A'),
+            other => other,
+        })
+        .collect()
+}
+
+pub(super) fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if digits.len() % 2 == 1 {
+        return None;
+    }
+    digits
+        .chunks_exact(2)
+        .map(|pair| match *pair {
+            [high, low] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                u8::try_from(digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?).ok()
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Either alphabet; characters outside it are skipped, as Python does by default.
+pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte.saturating_sub(b'A')),
+        b'a'..=b'z' => Some(byte.saturating_sub(b'a').saturating_add(26)),
+        b'0'..=b'9' => Some(byte.saturating_sub(b'0').saturating_add(52)),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    Some(regroup(text.iter().copied().take_while(|&byte| byte != b'=').filter_map(digit), 6))
+}
+
+fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte.to_ascii_uppercase() {
+        upper @ b'A'..=b'Z' => Some(upper.saturating_sub(b'A')),
+        figure @ b'2'..=b'7' => Some(figure.saturating_sub(b'2').saturating_add(26)),
+        _ => None,
+    };
+    Some(regroup(text.iter().copied().take_while(|&byte| byte != b'=').filter_map(digit), 5))
+}
+
+/// Digits of `width` bits to bytes.
+fn regroup(digits: impl Iterator<Item = u8>, width: u32) -> Vec<u8> {
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    let mut out = Vec::new();
+    for digit in digits {
+        bits = (bits << width | u32::from(digit)) & 0xffff;
+        held = held.saturating_add(width);
+        if held >= 8 {
+            held = held.saturating_sub(8);
+            out.push(u8::try_from(bits >> held & 0xff).unwrap_or_default());
+        }
+    }
+    out
+}
+
+/// Zlib or gzip, refused beyond [`LONGEST`].
+fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    let limit = LONGEST as u64;
+    let read = match bytes {
+        [0x1f, 0x8b, ..] => flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out),
+        _ => flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out),
+    };
+    (read.is_ok() && out.len() < LONGEST).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrappings_come_off() {
+        assert_eq!(base64(b"b3Muc3lzdGVt\n").unwrap(), b"os.system");
+        assert_eq!(base64(b"_-8=").unwrap(), [0xff, 0xef]);
+        assert_eq!(base32(b"N5ZQ====").unwrap(), b"os");
+        assert_eq!(hex(b"6f 73").unwrap(), b"os");
+        assert_eq!(hex(b"6"), None);
+        assert_eq!(rot13(b"bf.Flfgrz"), b"os.System");
+        assert_eq!(encode_text("é".as_bytes(), "latin1").unwrap(), [0xe9]);
+        assert_eq!(encode_text("模".as_bytes(), "latin1"), None);
+        assert_eq!(decode_text(b"o\0s\0", "utf_16_le").unwrap(), b"os");
+        assert_eq!(normalize(b"UTF-8"), "utf_8");
+    }
+}

@@ -1,0 +1,131 @@
+//! What a run leaves behind besides names: oddities, references to data outside, and pickles inside literals.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher as _};
+
+use super::reader::Extent;
+use super::value::Far;
+
+/// Oddities of one kind that are kept; the first ones tell.
+const MOST_OF_A_KIND: usize = 64;
+/// Literals of one stream that are looked into.
+const MOST_NESTED: usize = 10_000;
+/// Strings of one stream that are kept.
+const MOST_TEXTS: usize = 10_000;
+
+/// Something that no ordinary writer produces.
+#[derive(Debug, Clone)]
+pub struct Anomaly {
+    /// What it does: the vocabulary of the fact `Opcode`.
+    pub effect: &'static str,
+    /// Mnemonic of the opcode.
+    pub opcode: &'static str,
+    /// Offset of the opcode.
+    pub at: u64,
+    /// Specifics, capped.
+    pub detail: String,
+}
+
+/// A reference to data outside the pickle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersistentId {
+    /// Offset of the opcode.
+    pub at: u64,
+    /// The items of the tuple as text, or the one value.
+    pub items: Vec<String>,
+}
+
+/// Bytes that are, or may be, a pickle of their own.
+#[derive(Debug, Clone)]
+pub struct Nested {
+    /// The bytes.
+    pub content: Content,
+    /// Offset of the opcode that holds or produced them.
+    pub at: u64,
+    /// Why they are looked at.
+    pub purpose: Purpose,
+}
+
+/// Where nested bytes are.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// As they are in the source.
+    Extent(Extent),
+    /// Decoded.
+    Owned(Vec<u8>),
+}
+
+/// Why nested bytes are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The use with this index gives them to an unpickler; true: that of PyTorch.
+    Loaded(u32, bool),
+    /// They begin like a pickle.
+    Data,
+}
+
+/// Everything but the names.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Oddities in the order of the stream.
+    pub anomalies: Vec<Anomaly>,
+    /// Persistent ids in the order of their first use, each once.
+    pub persistent: Vec<PersistentId>,
+    /// Nested bytes to look into.
+    pub nested: Vec<Nested>,
+    /// String literals of some length, each text once, by the offset of their opcode.
+    pub texts: Vec<Far>,
+    seen_texts: HashSet<u64>,
+    seen_ids: HashSet<u64>,
+}
+
+impl Evidence {
+    pub(super) fn clear(&mut self) {
+        self.anomalies.clear();
+        self.persistent.clear();
+        self.nested.clear();
+        self.texts.clear();
+        self.seen_texts.clear();
+        self.seen_ids.clear();
+    }
+
+    /// Notes an oddity, unless there are many of its kind already.
+    pub(super) fn anomaly(&mut self, effect: &'static str, opcode: &'static str, at: u64, detail: String) {
+        if self.anomalies.iter().filter(|known| known.effect == effect).count() < MOST_OF_A_KIND {
+            self.anomalies.push(Anomaly { effect, opcode, at, detail });
+        }
+    }
+
+    /// True as long as an oddity of this kind would be kept: spares making its description.
+    pub(super) fn wants(&self, effect: &'static str) -> bool {
+        self.anomalies.iter().filter(|known| known.effect == effect).count() < MOST_OF_A_KIND
+    }
+
+    pub(super) fn nested(&mut self, nested: Nested) {
+        if self.nested.len() < MOST_NESTED {
+            self.nested.push(nested);
+        }
+    }
+
+    pub(super) fn wants_texts(&self) -> bool {
+        self.texts.len() < MOST_TEXTS
+    }
+
+    pub(super) fn text(&mut self, at: u64, text: &[u8]) {
+        if self.seen_texts.insert(hash(text)) {
+            self.texts.push(Far::new(at));
+        }
+    }
+
+    pub(super) fn persistent(&mut self, at: u64, items: Vec<String>) {
+        if self.seen_ids.insert(hash(&items)) {
+            self.persistent.push(PersistentId { at, items });
+        }
+    }
+}
+
+fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,451 @@
+//! Calls: by opcodes, by helpers that call their argument, and by objects that a stream has prepared.
+
+use super::evidence::{Content, Nested, Purpose};
+use super::machine::{By, Machine};
+use super::names::looks_like_class;
+use super::role::{Pass, Role};
+use super::value::{Kind, Value};
+
+/// How deep helpers may wrap each other. Real ones: a partial of a partial.
+const DEEPEST: u8 = 12;
+/// Items of an iterable that a helper's function is applied to.
+const MOST_ITEMS: usize = 256;
+
+/// What comes of a helper call.
+pub(super) struct Outcome {
+    /// The result; None if it stays the call itself.
+    pub(super) value: Option<Value>,
+    /// What the arguments make of it.
+    pub(super) arguments: &'static str,
+}
+
+impl Outcome {
+    pub(super) const fn resolved(value: Option<Value>) -> Self {
+        Self { value, arguments: "resolved" }
+    }
+
+    pub(super) const fn unresolved() -> Self {
+        Self { value: None, arguments: "unresolved" }
+    }
+
+    pub(super) const fn plain(value: Option<Value>) -> Self {
+        Self { value, arguments: "" }
+    }
+
+    fn of(value: Option<Value>) -> Self {
+        if value.is_some() { Self::resolved(value) } else { Self::unresolved() }
+    }
+}
+
+impl Machine<'_> {
+    /// Calls `callable`, whatever it is, and returns the result.
+    pub(super) fn invoke(&mut self, callable: Value, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
+        self.calls = self.calls.saturating_add(1);
+        if depth > DEEPEST {
+            return self.unresolved_call(callable, arguments, by);
+        }
+        let value = match callable {
+            Value::Global(id) => self.invoke_name(id, arguments, keywords, by, depth),
+            Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
+                self.invoke_result(callable, arguments, keywords, by, depth)
+            }
+            _ => self.unresolved_call(callable, arguments, by),
+        };
+        self.log_call(value, callable, arguments);
+        value
+    }
+
+    fn call_node(&mut self, callable: Value, arguments: Value, keywords: Value) -> Value {
+        self.cells.node(&[Value::Head(Kind::Call, 1.0), callable, arguments, keywords, Value::None])
+    }
+
+    fn instance_node(&mut self, class: Value, arguments: Value, keywords: Value) -> Value {
+        self.cells.node(&[Value::Head(Kind::Instance, 1.0), class, arguments, keywords, Value::None])
+    }
+
+    fn unresolved_call(&mut self, callable: Value, arguments: Value, by: By) -> Value {
+        if self.evidence.wants("unresolved-callable") {
+            let (detail, _) = self.describe_call(callable, arguments);
+            self.evidence.anomaly("unresolved-callable", by.mnemonic(), by.at, detail);
+        }
+        self.call_node(callable, arguments, Value::None)
+    }
+
+    fn invoke_name(&mut self, id: u32, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
+        let callable = Value::Global(id);
+        let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
+        if role == Role::Plain {
+            self.note_use(id, "called", by, "", (callable, arguments));
+            self.feed_items(arguments);
+            return self.call_node(callable, arguments, keywords);
+        }
+        let outcome = match self.cells.items(arguments) {
+            Some(items) if self.cells.kind(arguments) == Some(Kind::Tuple) => {
+                self.evaluate(id, role, &items, keywords, by, depth)
+            }
+            _ => Outcome::unresolved(),
+        };
+        let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
+        if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
+            self.load_nested(arguments, used, role == Role::UnpickleTorch, by);
+        }
+        if let (Role::Decoder | Role::Decode, Some(Value::Computed(computed))) = (role, outcome.value) {
+            self.note_decoded(computed, used, by);
+        }
+        outcome.value.unwrap_or_else(|| self.call_node(callable, arguments, keywords))
+    }
+
+    /// What a call of a known helper comes to.
+    fn evaluate(&mut self, id: u32, role: Role, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
+        let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
+        match role {
+            Role::GetAttr => self.get_attribute(item(0), item(1), by),
+            Role::BoundGetAttr => {
+                let base = self.owner(id, by);
+                self.get_attribute(base, item(items.len().saturating_sub(1)), by)
+            }
+            Role::SetAttr => self.set_attribute(item(0), item(1), item(2)),
+            Role::BoundSetAttr => {
+                let base = self.owner(id, by);
+                // Called through a class, the object comes first.
+                if items.len() > 2 {
+                    self.set_attribute(item(0), item(1), item(2))
+                } else {
+                    self.set_attribute(base, item(0), item(1))
+                }
+            }
+            Role::GetItem => Outcome::of(self.item_of(item(0), item(1), by)),
+            Role::BoundGetItem => {
+                let base = self.owner(id, by);
+                Outcome::of(self.item_of(base, item(0), by))
+            }
+            Role::SetItem => self.set_item(item(0), item(1), item(2)),
+            Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
+            Role::Globals => Outcome::unresolved(),
+            Role::Import => Outcome::of(self.import(items, true, by)),
+            Role::ImportModule => Outcome::of(self.import(items, false, by)),
+            Role::Locate => Outcome::of(self.locate(items, by)),
+            Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
+            Role::BoundCall => {
+                let base = self.owner(id, by);
+                let arguments = self.cells.tuple(items);
+                let value = self.invoke(base, arguments, keywords, by, depth.saturating_add(1));
+                Outcome::resolved(Some(value))
+            }
+            Role::AttrGetter | Role::ItemGetter | Role::MethodCaller => {
+                let known = items.iter().all(|&item| !matches!(item, Value::Unknown));
+                if known && !items.is_empty() { Outcome::resolved(None) } else { Outcome::unresolved() }
+            }
+            Role::Partial => {
+                if self.is_resolved(item(0)) { Outcome::resolved(None) } else { Outcome::unresolved() }
+            }
+            Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
+            Role::Keyed => self.keyed(items, keywords, by, depth),
+            Role::Instance => {
+                if let Value::Global(class) = item(0) {
+                    self.note_use(class, "instantiated", by, "", (item(0), Value::Unknown));
+                }
+                let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
+                Outcome::resolved(Some(self.instance_node(item(0), rest, Value::None)))
+            }
+            Role::NewObj => {
+                let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
+                Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)))
+            }
+            Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
+            Role::AddExtension => self.add_extension(items),
+            Role::ClassMaker => self.make_class(items, by),
+            Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
+            Role::Function => Outcome::plain(self.function(id, items, by, depth)),
+            Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
+            Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
+            Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
+            Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => {
+                items.iter().for_each(|&item| self.feed(item));
+                Outcome { value: None, arguments: "opaque" }
+            }
+            Role::Buffer => Outcome::plain(None),
+            Role::Open => Outcome { value: None, arguments: self.open_mode(id, items, keywords) },
+            Role::Plain => Outcome::plain(None),
+        }
+    }
+
+    /// Calls the result of a call.
+    fn invoke_result(&mut self, callee: Value, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
+        let Value::Global(id) = self.cells.field(callee, 1) else {
+            return self.unresolved_call(callee, arguments, by);
+        };
+        let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
+        let prepared = self.cells.field(callee, 2);
+        let before = self.cells.items(prepared).unwrap_or_default();
+        let items = self.cells.items(arguments);
+        let first = items.as_ref().and_then(|items| items.first()).copied().unwrap_or(Value::Unknown);
+        match role {
+            Role::Partial => {
+                let (function, bound, bound_keywords) = self.partial_parts(callee);
+                let (Some(bound), Some(items)) = (bound, items) else {
+                    return self.invoke(function, Value::Unknown, keywords, by, depth.saturating_add(1));
+                };
+                let all = self.cells.tuple(&[bound, items].concat());
+                let keywords = if keywords == Value::None { bound_keywords } else { keywords };
+                self.invoke(function, all, keywords, by, depth.saturating_add(1))
+            }
+            Role::AttrGetter | Role::ItemGetter => {
+                let mut found = Vec::new();
+                for key in before.iter().take(MOST_ITEMS) {
+                    let value = match role {
+                        Role::AttrGetter => self.name_text(*key).and_then(|path| self.attribute_path(first, &path, by)),
+                        _ => self.item_of(first, *key, by),
+                    };
+                    found.push(value.unwrap_or(Value::Unknown));
+                }
+                match found.as_slice() {
+                    [Value::Unknown] | [] => self.unresolved_call(callee, arguments, by),
+                    [one] => *one,
+                    many => self.cells.tuple(many),
+                }
+            }
+            Role::MethodCaller => {
+                let Some((&name, bound)) = before.split_first() else {
+                    return self.unresolved_call(callee, arguments, by);
+                };
+                let all = self.cells.tuple(bound);
+                match self.get_attribute(first, name, by).value {
+                    Some(function) => self.invoke(function, all, keywords, by, depth.saturating_add(1)),
+                    None => self.invoke_method(first, name, bound, by).unwrap_or_else(|| {
+                        self.unresolved_call(callee, arguments, by)
+                    }),
+                }
+            }
+            Role::GetAttr => {
+                let (object, name) = (before.first().copied(), before.get(1).copied());
+                object
+                    .zip(name)
+                    .and_then(|(object, name)| self.invoke_method(object, name, &items.unwrap_or_default(), by))
+                    .unwrap_or_else(|| self.unresolved_call(callee, arguments, by))
+            }
+            // A class that the stream makes: calling it makes an instance.
+            Role::ClassMaker => self.instance_node(callee, arguments, keywords),
+            _ => self.unresolved_call(callee, arguments, by),
+        }
+    }
+
+    /// Calls a method of a literal or container that the machine can evaluate.
+    fn invoke_method(&mut self, object: Value, name: Value, items: &[Value], by: By) -> Option<Value> {
+        let name = self.name_text(name)?;
+        match name.as_slice() {
+            b"__getitem__" | b"get" | b"pop" | b"setdefault" if self.is_text(object).is_none() => {
+                self.item_of(object, items.first().copied()?, by)
+            }
+            _ => self.string_method(object, &name, items),
+        }
+    }
+
+    /// Function, arguments and keywords of a `partial`, as its state has them if BUILD set one.
+    fn partial_parts(&self, partial: Value) -> (Value, Option<Vec<Value>>, Value) {
+        let state = self.cells.field(self.cells.field(partial, 4), 1);
+        if let Some([function, arguments, keywords, ..]) = self.cells.items(state).as_deref() {
+            return (*function, self.cells.items(*arguments), *keywords);
+        }
+        let items = self.cells.items(self.cells.field(partial, 2));
+        let keywords = self.cells.field(partial, 3);
+        match items.as_deref() {
+            Some([function, rest @ ..]) => (*function, Some(rest.to_vec()), keywords),
+            _ => (Value::Unknown, None, keywords),
+        }
+    }
+
+    /// True if the machine knows what would be called: a name, or a known helper around one.
+    fn is_resolved(&self, callable: Value) -> bool {
+        match callable {
+            Value::Global(_) => true,
+            Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
+                matches!(self.cells.field(callable, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| {
+                    matches!(name.role, Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::ClassMaker)
+                }))
+            }
+            _ => false,
+        }
+    }
+
+    /// A helper that calls one of its arguments.
+    fn forward(&mut self, callee: usize, pass: Pass, items: &[Value], by: By, depth: u8) -> Outcome {
+        let Some(&function) = items.get(callee) else { return Outcome::unresolved() };
+        // `filter(None, …)` calls nothing.
+        if function == Value::None {
+            return Outcome::resolved(None);
+        }
+        let resolved = self.is_resolved(function);
+        let deeper = depth.saturating_add(1);
+        let next = items.get(callee.saturating_add(1)).copied().unwrap_or(Value::Unknown);
+        let iterable = if pass == Pass::EachBefore { items.first().copied().unwrap_or(Value::Unknown) } else { next };
+        let many = self.cells.items(iterable).filter(|many| many.len() <= MOST_ITEMS);
+        let value = match (pass, many) {
+            (Pass::Each | Pass::EachBefore, Some(many)) => {
+                let results: Vec<Value> = many
+                    .iter()
+                    .map(|&item| {
+                        let arguments = self.cells.tuple(&[item]);
+                        self.invoke(function, arguments, Value::None, by, deeper)
+                    })
+                    .collect();
+                Some(self.list(&results))
+            }
+            (Pass::Star, Some(many)) => {
+                let results: Vec<Value> =
+                    many.iter().map(|&item| self.invoke(function, item, Value::None, by, deeper)).collect();
+                Some(self.list(&results))
+            }
+            (Pass::Fold, Some(many)) => {
+                let initial = items.get(callee.saturating_add(2)).copied();
+                let mut rest = many.into_iter();
+                let Some(mut result) = initial.or_else(|| rest.next()) else { return Outcome::resolved(None) };
+                for item in rest {
+                    let arguments = self.cells.tuple(&[result, item]);
+                    result = self.invoke(function, arguments, Value::None, by, deeper);
+                }
+                Some(result)
+            }
+            (Pass::Spread, Some(many)) => {
+                let arguments = self.cells.tuple(&many);
+                Some(self.invoke(function, arguments, Value::None, by, deeper))
+            }
+            (Pass::Rest, _) => {
+                let arguments = self.cells.tuple(items.get(callee.saturating_add(1)..).unwrap_or_default());
+                Some(self.invoke(function, arguments, Value::None, by, deeper))
+            }
+            _ => {
+                self.invoke(function, Value::Unknown, Value::None, by, deeper);
+                None
+            }
+        };
+        if resolved { Outcome::resolved(value) } else { Outcome { value, arguments: "unresolved" } }
+    }
+
+    pub(super) fn list(&mut self, items: &[Value]) -> Value {
+        let list = self.cells.container(Kind::List);
+        self.cells.extend(list, items);
+        list
+    }
+
+    /// `max(items, key=function)` and relatives.
+    fn keyed(&mut self, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
+        let pairs = self.cells.items(keywords).unwrap_or_default();
+        let key = pairs.chunks_exact(2).find_map(|pair| match *pair {
+            [key, value] if self.name_text(key).as_deref() == Some(b"key") => Some(value),
+            _ => None,
+        });
+        match key {
+            Some(function) => {
+                let iterable = items.first().copied().unwrap_or(Value::Unknown);
+                self.forward(0, Pass::Each, &[function, iterable], by, depth);
+                Outcome::plain(None)
+            }
+            None => Outcome::plain(None),
+        }
+    }
+
+    /// NEWOBJ and its relatives: `class.__new__(class, *arguments)`.
+    pub(super) fn instantiate(&mut self, class: Value, arguments: Value, keywords: Value, by: By) -> Value {
+        self.calls = self.calls.saturating_add(1);
+        match class {
+            Value::Global(id) => {
+                let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
+                // Types that work as helpers do their work in `__new__`.
+                let works = match role {
+                    Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::Forward { .. } => {
+                        return self.invoke(class, arguments, keywords, by, 0);
+                    }
+                    Role::ClassMaker | Role::Function | Role::Buffer | Role::Open | Role::Plain => true,
+                    Role::Unpickle => looks_like_class(self.names.get(id).map_or("", |name| name.function.as_str())),
+                    _ => false,
+                };
+                if !works {
+                    let (detail, _) = self.describe_call(class, arguments);
+                    self.evidence.anomaly("newobj-on-function", by.mnemonic(), by.at, detail);
+                }
+                self.note_use(id, "instantiated", by, "", (class, arguments));
+                self.feed_items(arguments);
+            }
+            // A class that the stream makes by a call is judged by what made it.
+            Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {}
+            Value::Unknown => return self.unresolved_call(class, arguments, by),
+            _ => {
+                let (detail, _) = self.describe_call(class, arguments);
+                self.evidence.anomaly("newobj-on-function", by.mnemonic(), by.at, detail);
+            }
+        }
+        let value = self.instance_node(class, arguments, keywords);
+        self.log_call(value, class, arguments);
+        value
+    }
+
+    /// INST and OBJ: a call, except that a class without arguments is only made by `__new__`.
+    pub(super) fn make(&mut self, class: Value, items: &[Value], by: By) -> Value {
+        let arguments = self.cells.tuple(items);
+        if let (Value::Global(id), true) = (class, items.is_empty()) {
+            let name = self.names.get(id);
+            if name.is_some_and(|name| name.role == Role::Plain && looks_like_class(&name.function)) {
+                return self.instantiate(class, arguments, Value::None, by);
+            }
+        }
+        self.invoke(class, arguments, Value::None, by, 0)
+    }
+
+    /// Hands the bytes among `arguments` to whoever reads nested pickles.
+    fn load_nested(&mut self, arguments: Value, used: Option<u32>, torch: bool, by: By) {
+        let Some(used) = used else { return };
+        for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
+            // `load(BytesIO(bytes))`.
+            let inner = match self.cells.kind(item) {
+                Some(Kind::Call | Kind::Instance) => self.cells.items(self.cells.field(item, 2)),
+                _ => None,
+            };
+            let item = inner.and_then(|items| items.first().copied()).unwrap_or(item);
+            let content = match item {
+                Value::Bytes(far) | Value::Str(far) => match self.extent(far) {
+                    Some((_, extent)) if extent.len != u64::MAX => Content::Extent(extent),
+                    _ => match self.whole(item) {
+                        Some(bytes) => Content::Owned(bytes),
+                        None => continue,
+                    },
+                },
+                Value::Computed(_) => match self.whole(item) {
+                    Some(bytes) => Content::Owned(bytes),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Loaded(used, torch) });
+        }
+    }
+
+    /// Remembers which decoder a value comes from, and looks at what it decoded to.
+    fn note_decoded(&mut self, computed: u32, used: Option<u32>, by: By) {
+        let Some(entry) = usize::try_from(computed).ok().and_then(|id| self.computed.get_mut(id)) else { return };
+        entry.decoder = used;
+        if let [0x80, 2..=5, ..] = entry.bytes.as_slice() {
+            let content = Content::Owned(entry.bytes.clone());
+            self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Data });
+            self.feed(Value::Computed(computed));
+        }
+    }
+
+    /// Something decoded is used as more than data: say so at its decoder.
+    pub(super) fn feed(&mut self, value: Value) {
+        let decoder = match value {
+            Value::Computed(id) => usize::try_from(id).ok().and_then(|id| self.computed.get(id)).and_then(|c| c.decoder),
+            _ => None,
+        };
+        if let Some(used) = decoder.and_then(|id| self.names.use_mut(id)) {
+            used.arguments = "code";
+        }
+    }
+
+    fn feed_items(&mut self, arguments: Value) {
+        if self.computed.is_empty() {
+            return;
+        }
+        self.cells.items(arguments).unwrap_or_default().into_iter().for_each(|item| self.feed(item));
+    }
+}

@@ -1,0 +1,528 @@
+//! From names to objects: imports, attributes, items, and what a stream itself has put there.
+
+use super::invoke::Outcome;
+use super::machine::{By, Machine};
+use super::names::{LONGEST_NAME, MODULE, Spelling, spelling};
+use super::opcode as op;
+use super::role::{Role, canonical};
+use super::value::{Kind, Value};
+
+/// Attributes through which Python itself calls an object or decides what it is.
+const HOOKS: &[&[u8]] = &[
+    b"__setstate__",
+    b"__reduce__",
+    b"__reduce_ex__",
+    b"__class__",
+    b"__del__",
+    b"__call__",
+    b"__getattr__",
+    b"__getattribute__",
+    b"__setattr__",
+    b"__new__",
+    b"__init__",
+    b"__iter__",
+    b"__getitem__",
+    b"__setitem__",
+    b"__hash__",
+    b"__eq__",
+];
+/// Entries of a state that are looked at.
+const MOST_STATE: usize = 4096;
+
+impl Machine<'_> {
+    /// The object that an opcode imports.
+    pub(super) fn find(&mut self, module: &[u8], name: &[u8], by: By) -> Value {
+        self.check_spelling(module, by);
+        self.check_spelling(name, by);
+        let value = self.name(module, name, self.naming(by, by.mnemonic()));
+        if self.planted.is_empty() {
+            return value;
+        }
+        // The name is stated as written; what the stream has put in its place is what loading gets.
+        self.planted_at(module, name, by).unwrap_or(value)
+    }
+
+    fn check_spelling(&mut self, name: &[u8], by: By) {
+        let worst = std::str::from_utf8(name).map_or(Spelling::Invalid, spelling);
+        let effect = match worst {
+            Spelling::Plain => return,
+            Spelling::Invalid => "invalid-name",
+            Spelling::Confusable => "confusable-name",
+        };
+        let detail = String::from_utf8_lossy(name.get(..200).unwrap_or(name)).into_owned();
+        self.evidence.anomaly(effect, by.mnemonic(), by.at, detail);
+    }
+
+    /// What the stream has planted under the longest beginning of `module.path`, followed along the rest.
+    fn planted_at(&mut self, module: &[u8], path: &[u8], by: By) -> Option<Value> {
+        let mut end = path.len();
+        loop {
+            let key = [module, b"\0", path.get(..end)?].concat();
+            if let Some(&value) = self.planted.get(&key) {
+                let rest = path.get(end..)?;
+                return match rest.strip_prefix(b".") {
+                    Some(rest) => self.attribute_path(value, rest, by),
+                    None => Some(value),
+                };
+            }
+            if end == 0 {
+                return None;
+            }
+            end = memchr::memrchr(b'.', path.get(..end)?).unwrap_or(0);
+        }
+    }
+
+    /// The text of a string that is used as a name.
+    pub(super) fn name_text(&self, value: Value) -> Option<Vec<u8>> {
+        self.content(value, LONGEST_NAME)
+    }
+
+    /// Module and path of an imported object.
+    fn path_of(&self, id: u32) -> Option<(String, String)> {
+        self.names.get(id).map(|name| (name.module.clone(), name.function.clone()))
+    }
+
+    /// The object to which the last part of a dotted name is bound: `a.b` for `a.b.__call__`.
+    pub(super) fn owner(&mut self, id: u32, by: By) -> Value {
+        let Some((module, path)) = self.path_of(id) else { return Value::Unknown };
+        match path.rsplit_once('.') {
+            Some((before, _)) => self.name(module.as_bytes(), before.as_bytes(), self.naming(by, "getattr")),
+            None => self.name(module.as_bytes(), MODULE.as_bytes(), self.naming(by, "getattr")),
+        }
+    }
+
+    /// `getattr(object, name)`.
+    pub(super) fn get_attribute(&mut self, object: Value, name: Value, by: By) -> Outcome {
+        self.feed(name);
+        let Some(name) = self.name_text(name) else { return Outcome::unresolved() };
+        match self.attribute(object, &name, by) {
+            Some(value) => Outcome::resolved(Some(value)),
+            None => match self.type_name(object) {
+                // A method of a literal: named, and evaluated when it is called.
+                Some(class) => {
+                    let path = [class.as_bytes(), b".", &name].concat();
+                    self.name(b"builtins", &path, self.naming(by, "getattr"));
+                    Outcome::resolved(None)
+                }
+                None => Outcome::unresolved(),
+            },
+        }
+    }
+
+    fn type_name(&self, value: Value) -> Option<&'static str> {
+        Some(match value {
+            Value::None => "NoneType",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Number(_) => "float",
+            Value::Str(_) | Value::Bytes(_) | Value::Computed(_) => {
+                if self.is_text(value)? { "str" } else { "bytes" }
+            }
+            Value::Node(_) => match self.cells.kind(value)? {
+                Kind::Tuple => "tuple",
+                Kind::List => "list",
+                Kind::Dict => "dict",
+                Kind::Set => "set",
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
+    /// A dotted path of attributes, as `attrgetter` and dotted names follow it.
+    pub(super) fn attribute_path(&mut self, object: Value, path: &[u8], by: By) -> Option<Value> {
+        path.split(|&byte| byte == b'.').try_fold(object, |object, name| self.attribute(object, name, by))
+    }
+
+    /// One attribute, if it is known what it is.
+    pub(super) fn attribute(&mut self, object: Value, name: &[u8], by: By) -> Option<Value> {
+        let naming = self.naming(by, "getattr");
+        match object {
+            Value::Global(id) => {
+                let (module, path) = self.path_of(id)?;
+                if name == b"__builtins__" || (name == b"__self__" && canonical(&module) == "builtins") {
+                    return Some(self.name(b"builtins", MODULE.as_bytes(), naming));
+                }
+                let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
+                let planted = self.planted_at(module.as_bytes(), &path, by).filter(|_| !self.planted.is_empty());
+                Some(planted.unwrap_or_else(|| self.name(module.as_bytes(), &path, naming)))
+            }
+            Value::Node(_) if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) => {
+                if let Some(value) = self.state_entry(object, name) {
+                    return Some(value);
+                }
+                match self.cells.field(object, 1) {
+                    Value::Global(id) if self.names.get(id).is_some_and(|n| n.role == Role::Partial) && name == b"func" => {
+                        self.cells.items(self.cells.field(object, 2))?.first().copied()
+                    }
+                    Value::Global(id) if self.names.get(id).is_some_and(|n| is_opaque(n.role)) => None,
+                    Value::Global(id) => {
+                        let (module, path) = self.path_of(id)?;
+                        let path = [path.as_bytes(), b".", name].concat();
+                        Some(self.name(module.as_bytes(), &path, naming))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// `object[key]`, if it is known what it is.
+    pub(super) fn item_of(&mut self, object: Value, key: Value, by: By) -> Option<Value> {
+        match object {
+            Value::Global(id) => {
+                let (module, path) = self.path_of(id)?;
+                self.feed(key);
+                let key = self.name_text(key)?;
+                self.namespace_item(&module, &path, &key, by)
+            }
+            Value::Node(_) => match self.cells.kind(object)? {
+                Kind::Dict => {
+                    let pairs = self.cells.items(object)?;
+                    let wanted = self.whole(key);
+                    pairs.rchunks_exact(2).find_map(|pair| match *pair {
+                        [known, value] if known == key || (wanted.is_some() && self.whole(known) == wanted) => Some(value),
+                        _ => None,
+                    })
+                }
+                Kind::Tuple | Kind::List => {
+                    let items = self.cells.items(object)?;
+                    match key {
+                        Value::Int(index) => {
+                            let index = usize::try_from(index).ok().or_else(|| {
+                                items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
+                            })?;
+                            items.get(index).copied()
+                        }
+                        _ => None,
+                    }
+                }
+                Kind::Call => self.call_item(object, key, by),
+                _ => None,
+            },
+            _ => self.string_item(object, key),
+        }
+    }
+
+    /// An item of a namespace: of `sys.modules`, of a `__dict__`, of `__builtins__`.
+    fn namespace_item(&mut self, module: &str, path: &str, key: &[u8], by: By) -> Option<Value> {
+        let naming = self.naming(by, "getitem");
+        let (before, last) = path.rsplit_once('.').unwrap_or((MODULE, path));
+        if key == b"__builtins__" || (last == "modules" && key == b"builtins") {
+            return Some(self.name(b"builtins", MODULE.as_bytes(), naming));
+        }
+        let owner = before.rsplit('.').next().unwrap_or(before);
+        if last == "modules" && (owner == "sys" || (before == MODULE && canonical(module) == "sys")) {
+            return Some(self.name(key, MODULE.as_bytes(), naming));
+        }
+        if last == "__builtins__" || (canonical(module) == "builtins" && path == MODULE) {
+            return Some(self.name(b"builtins", key, naming));
+        }
+        let path = match (last, before) {
+            ("__dict__", MODULE) => key.to_vec(),
+            ("__dict__", before) => [before.as_bytes(), b".", key].concat(),
+            _ => [path.as_bytes(), b".", key].concat(),
+        };
+        let planted = self.planted_at(module.as_bytes(), &path, by);
+        Some(planted.unwrap_or_else(|| self.name(module.as_bytes(), &path, naming)))
+    }
+
+    /// An item of the result of a call: `globals()["__builtins__"]`, or a default that a factory makes.
+    fn call_item(&mut self, object: Value, key: Value, by: By) -> Option<Value> {
+        let Value::Global(id) = self.cells.field(object, 1) else { return None };
+        let (module, path) = self.path_of(id)?;
+        let role = self.names.get(id)?.role;
+        if role == Role::Globals && self.name_text(key)? == b"__builtins__" {
+            return Some(self.name(b"builtins", MODULE.as_bytes(), self.naming(by, "getitem")));
+        }
+        if module == "collections" && path == "defaultdict" {
+            let factory = self.cells.items(self.cells.field(object, 2))?.first().copied()?;
+            let none = self.cells.tuple(&[]);
+            return Some(self.invoke(factory, none, Value::None, by, 8));
+        }
+        None
+    }
+
+    /// `__import__(name)` gives the root package unless names are asked for; `import_module(name)` the module.
+    pub(super) fn import(&mut self, items: &[Value], root: bool, by: By) -> Option<Value> {
+        let &name = items.first()?;
+        self.feed(name);
+        let text = self.name_text(name)?;
+        self.check_spelling(&text, by);
+        let naming = self.naming(by, if root { "__import__" } else { "import_module" });
+        let asks_for_names = items.get(3).is_some_and(|&names| self.cells.len(names) > 0);
+        let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
+        if root && !asks_for_names && first.len() < text.len() {
+            // Both are imported; the root is what the call returns.
+            self.name(&text, MODULE.as_bytes(), naming);
+            return Some(self.name(first, MODULE.as_bytes(), naming));
+        }
+        Some(self.name(&text, MODULE.as_bytes(), naming))
+    }
+
+    /// `resolve_name("os:system")`, `locate("os.system")`, `_import(module, path)`.
+    pub(super) fn locate(&mut self, items: &[Value], by: By) -> Option<Value> {
+        let &name = items.first()?;
+        self.feed(name);
+        let text = self.name_text(name)?;
+        let naming = self.naming(by, "resolve_name");
+        if let Some(colon) = memchr::memchr(b':', &text) {
+            let (module, path) = (text.get(..colon)?, text.get(colon.saturating_add(1)..)?);
+            return Some(self.name(module, if path.is_empty() { MODULE.as_bytes() } else { path }, naming));
+        }
+        // Where the module ends is for the file system to say: without a dot it is a module, else the last part is
+        // taken for the attribute.
+        Some(match memchr::memrchr(b'.', &text) {
+            Some(dot) => self.name(text.get(..dot)?, text.get(dot.saturating_add(1)..)?, naming),
+            None => self.name(&text, MODULE.as_bytes(), naming),
+        })
+    }
+
+    /// The type of that name in `types`, or the built-in one.
+    pub(super) fn type_by_name(&mut self, name: Value, by: By) -> Option<Value> {
+        let text = self.name_text(name)?;
+        let naming = self.naming(by, "getattr");
+        let in_types = text.ends_with(b"Type");
+        Some(self.name(if in_types { b"types" } else { b"builtins" }, &text, naming))
+    }
+
+    /// `add_extension(module, name, code)`.
+    pub(super) fn add_extension(&mut self, items: &[Value]) -> Outcome {
+        let (module, name) = match items {
+            [module, name, _] => (self.name_text(*module), self.name_text(*name)),
+            _ => (None, None),
+        };
+        let code = match items.get(2) {
+            Some(Value::Int(code)) => i64::from(*code),
+            _ => 0,
+        };
+        match (module, name) {
+            (Some(module), Some(name)) if self.extensions.len() < 65_536 => {
+                self.extensions.insert(code, (module, name));
+                Outcome::resolved(None)
+            }
+            _ => Outcome::unresolved(),
+        }
+    }
+
+    /// `setattr(object, name, value)`.
+    pub(super) fn set_attribute(&mut self, object: Value, name: Value, value: Value) -> Outcome {
+        let Some(name) = self.name_text(name) else { return Outcome::unresolved() };
+        match object {
+            Value::Global(id) => {
+                self.plant(id, &name, value);
+                Outcome::resolved(None)
+            }
+            _ => {
+                let (key, state) = (self.compute(true, name, None), self.cells.container(Kind::Dict));
+                self.cells.extend(state, &[key.unwrap_or(Value::Unknown), value]);
+                self.add_state(object, state);
+                Outcome::resolved(None)
+            }
+        }
+    }
+
+    /// `setitem(object, key, value)`.
+    pub(super) fn set_item(&mut self, object: Value, key: Value, value: Value) -> Outcome {
+        match (object, self.name_text(key)) {
+            (Value::Global(id), Some(key)) => self.plant_item(id, &key, value),
+            (Value::Global(_), None) => return Outcome::unresolved(),
+            _ => self.cells.extend(object, &[key, value]),
+        }
+        Outcome::resolved(None)
+    }
+
+    /// Remembers an attribute that the stream writes to an imported object.
+    fn plant(&mut self, id: u32, name: &[u8], value: Value) {
+        let Some((module, path)) = self.path_of(id) else { return };
+        let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
+        if self.planted.len() < 65_536 {
+            self.planted.insert([module.as_bytes(), b"\0", &path].concat(), value);
+        }
+    }
+
+    /// Remembers an item that the stream writes to an imported namespace.
+    fn plant_item(&mut self, id: u32, key: &[u8], value: Value) {
+        let Some((module, path)) = self.path_of(id) else { return };
+        let (before, last) = path.rsplit_once('.').unwrap_or(("", path.as_str()));
+        let target = match last {
+            "__dict__" if before.is_empty() => [module.as_bytes(), b"\0", key].concat(),
+            "__dict__" => [module.as_bytes(), b"\0", before.as_bytes(), b".", key].concat(),
+            "modules" => [key, b"\0", MODULE.as_bytes()].concat(),
+            _ => [module.as_bytes(), b"\0", path.as_bytes(), b".", key].concat(),
+        };
+        if self.planted.len() < 65_536 {
+            self.planted.insert(target, value);
+        }
+    }
+
+    fn add_state(&mut self, object: Value, state: Value) {
+        if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) {
+            let before = self.cells.field(object, 4);
+            let link = self.cells.node(&[Value::Head(Kind::State, 1.0), state, before]);
+            self.cells.set(object, 4, link);
+        }
+    }
+
+    /// The entry `name` in the states that BUILD gave an object, the last one first.
+    fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
+        let mut link = self.cells.field(object, 4);
+        for _ in 0..64 {
+            if self.cells.kind(link) != Some(Kind::State) {
+                return None;
+            }
+            for (key, value) in self.state_pairs(self.cells.field(link, 1)) {
+                if self.content(key, LONGEST_NAME).as_deref() == Some(name) {
+                    return Some(value);
+                }
+            }
+            link = self.cells.field(link, 2);
+        }
+        None
+    }
+
+    /// Keys and values of a state: a dict, or a tuple of dicts (instance attributes, then slots).
+    fn state_pairs(&self, state: Value) -> Vec<(Value, Value)> {
+        let dicts = match self.cells.kind(state) {
+            Some(Kind::Dict) => vec![state],
+            Some(Kind::Tuple) if self.cells.len(state) == 2 => self.cells.items(state).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let mut pairs = Vec::new();
+        for dict in dicts.into_iter().filter(|&dict| self.cells.kind(dict) == Some(Kind::Dict)) {
+            for pair in self.cells.items(dict).unwrap_or_default().chunks_exact(2).take(MOST_STATE) {
+                if let [key, value] = *pair {
+                    pairs.push((key, value));
+                }
+            }
+        }
+        pairs
+    }
+
+    /// BUILD: restores `state` on `target`. Returns what replaces the target on the stack, if something does.
+    pub(super) fn restore(&mut self, target: Value, state: Value, by: By) -> Option<Value> {
+        if let Value::Global(id) = target {
+            let pairs = self.state_pairs(state);
+            let detail = format!("{} <- {}", self.show(target), self.show(state));
+            self.evidence.anomaly("build-on-import", by.mnemonic(), by.at, detail);
+            self.note_use(id, "referenced", by, "", (target, Value::Unknown));
+            for (key, value) in pairs {
+                if let Some(key) = self.content(key, LONGEST_NAME) {
+                    self.plant(id, &key, value);
+                }
+            }
+            self.log_build(target, state);
+            return None;
+        }
+        if !matches!(self.cells.kind(target), Some(Kind::Call | Kind::Instance)) {
+            return None;
+        }
+        if let Some(hook) = self.hook(target, b"__setstate__") {
+            let arguments = self.cells.tuple(&[state]);
+            self.invoke(hook, arguments, Value::None, by, 0);
+        }
+        self.note_hooks(state, by);
+        self.add_state(target, state);
+        self.log_build(target, state);
+        None
+    }
+
+    /// Entries of a state through which Python would call what the stream puts there.
+    pub(super) fn note_hooks(&mut self, state: Value, by: By) {
+        for (key, value) in self.state_pairs(state) {
+            if self.is_callable(value) {
+                let Some(name) = self.content(key, 64) else { continue };
+                if HOOKS.contains(&name.as_slice()) {
+                    let detail = format!("{} = {}", String::from_utf8_lossy(&name), self.show(value));
+                    self.evidence.anomaly("build-dunder", by.mnemonic(), by.at, detail);
+                }
+            }
+        }
+    }
+
+    /// A planted method that an opcode would call.
+    fn hook(&self, object: Value, name: &[u8]) -> Option<Value> {
+        if self.cells.field(object, 4) == Value::None {
+            return None;
+        }
+        self.state_entry(object, name).filter(|&value| self.is_callable(value))
+    }
+
+    /// True for imported objects and results of calls, which may be functions.
+    fn is_callable(&self, value: Value) -> bool {
+        matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call)
+    }
+
+    /// APPEND(S), SETITEM(S) and ADDITEMS on something that is no list, dict or set.
+    pub(super) fn add_to_object(&mut self, target: Value, items: &[Value], by: By) {
+        match target {
+            Value::Global(id) => {
+                let detail = format!("{}: {} items", self.show(target), items.len());
+                self.evidence.anomaly("item-write-on-import", by.mnemonic(), by.at, detail);
+                if matches!(by.code, op::SETITEM | op::SETITEMS) {
+                    for pair in items.chunks_exact(2) {
+                        if let [key, value] = *pair {
+                            if let Some(key) = self.content(key, LONGEST_NAME) {
+                                self.plant_item(id, &key, value);
+                            }
+                        }
+                    }
+                }
+            }
+            Value::Node(_) => {
+                if self.is_tensor(target) {
+                    let detail = format!("{}: {} items", self.show(target), items.len());
+                    self.evidence.anomaly("item-write-on-import", by.mnemonic(), by.at, detail);
+                }
+                let hooks: &[&[u8]] = match by.code {
+                    op::APPEND | op::APPENDS => &[b"extend", b"append"],
+                    op::ADDITEMS => &[b"add"],
+                    _ => &[b"__setitem__"],
+                };
+                for name in hooks {
+                    if let Some(hook) = self.hook(target, name) {
+                        for &item in items.iter().take(64) {
+                            let arguments = self.cells.tuple(&[item]);
+                            self.invoke(hook, arguments, Value::None, by, 0);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// True for tensors and storages, into which no writer puts items: torch before 2.10 then writes out of bounds.
+    fn is_tensor(&self, value: Value) -> bool {
+        match self.cells.kind(value) {
+            Some(Kind::Persistent) => true,
+            Some(Kind::Call | Kind::Instance) => match self.cells.field(value, 1) {
+                Value::Global(id) => self.names.get(id).is_some_and(|name| {
+                    let torch = name.module == "torch" || name.module.starts_with("torch.");
+                    let last = name.function.rsplit('.').next().unwrap_or_default();
+                    torch && (last.starts_with("_rebuild") || last == "Tensor" || last.ends_with("Storage"))
+                }),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Roles whose result is not an instance of something that the name says.
+fn is_opaque(role: Role) -> bool {
+    matches!(
+        role,
+        Role::GetAttr
+            | Role::GetItem
+            | Role::BoundGetAttr
+            | Role::BoundGetItem
+            | Role::Vars
+            | Role::Globals
+            | Role::Import
+            | Role::ImportModule
+            | Role::Locate
+            | Role::Forward { .. }
+    )
+}

@@ -1,0 +1,35 @@
+//! Python pickles: a reader of all opcodes and a machine that runs them on symbols.
+//!
+//! The stream is read as the C unpickler of CPython reads it, not as `pickletools` does: where the two differ, what
+//! loads is what counts. Nothing is imported or called: an imported object is its name, a call is a node that
+//! remembers what was called with what. Where a known helper (`getattr`, `partial`, `str.join`, …) stands between a
+//! name and its use, the machine works out what comes of it, so that the name which is reached in the end is known.
+//!
+//! Reading path: [`opcode`] (the table) → [`Reader`] (bytes to tokens) → [`value`] (what stands on the stack) →
+//! `machine` and `step` (the opcodes) → `invoke`, `lookup`, `strings` (calls) → [`names`] (what is remembered).
+
+pub mod names;
+pub mod opcode;
+pub mod text;
+pub mod value;
+
+mod array;
+mod codec;
+mod evidence;
+mod invoke;
+mod listing;
+mod lookup;
+mod machine;
+mod memo;
+mod reader;
+mod render;
+mod role;
+mod step;
+mod strings;
+
+pub use codec::decoded;
+pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose};
+pub use listing::{Line, Listing, program};
+pub use machine::{End, Machine, Persistence};
+pub use reader::{Extent, Operand, Reader, Token};
+pub use role::{Role, canonical};

@@ -1,0 +1,487 @@
+//! What each opcode does to stack, marks and memo, with the checks and the order of the C unpickler.
+
+use super::machine::{By, End, MOST_STACK, Machine, Persistence};
+use super::names::Naming;
+use super::opcode as op;
+use super::reader::{Extent, Operand, Token};
+use super::text::{self, Integer};
+use super::value::{Far, Kind, Value};
+use crate::bytes::{Exceeded, Malformed};
+
+/// Memo indices from here on make CPython allocate a gigabyte for the table alone.
+const HUGE_INDEX: u64 = 1 << 26;
+/// Values of eight bytes each that make a gigabyte.
+const HUGE_SIZE: f32 = 134_217_728.0;
+/// Arguments, keywords and state of a node that has none.
+const NOTHING: Value = Value::None;
+
+impl Machine<'_> {
+    /// Executes `token`.
+    pub(super) fn step(&mut self, token: Token) -> Result<(), End> {
+        let by = By { code: token.code, at: token.at };
+        match token.code {
+            op::BINGET | op::LONG_BINGET => self.get(by, int(token)),
+            op::BINPUT | op::LONG_BINPUT => self.put(by, int(token)),
+            op::MEMOIZE => self.put(by, i64::try_from(self.memo.entries()).unwrap_or(i64::MAX)),
+            op::BININT | op::BININT1 | op::BININT2 => self.push(Value::Int(i32::try_from(int(token)).unwrap_or(0))),
+            op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 | op::SHORT_BINSTRING | op::BINSTRING => {
+                self.note_literal(token.at, Self::operand_extent(token), true);
+                self.push(Value::Str(Far::new(token.at)))
+            }
+            op::SHORT_BINBYTES | op::BINBYTES | op::BINBYTES8 | op::BYTEARRAY8 => {
+                self.note_literal(token.at, Self::operand_extent(token), false);
+                self.push(Value::Bytes(Far::new(token.at)))
+            }
+            op::BINFLOAT => self.push(Value::Number(Far::new(token.at))),
+            op::LONG1 | op::LONG4 => self.push(match token.operand {
+                Operand::Int(number) => small(number, token.at),
+                _ => Value::Number(Far::new(token.at)),
+            }),
+            op::NONE => self.push(Value::None),
+            op::NEWTRUE => self.push(Value::Bool(true)),
+            op::NEWFALSE => self.push(Value::Bool(false)),
+            op::MARK => self.mark(),
+            op::TUPLE | op::LIST | op::DICT | op::FROZENSET => self.collect(by),
+            op::EMPTY_TUPLE => self.tuple(by, 0),
+            op::TUPLE1 => self.tuple(by, 1),
+            op::TUPLE2 => self.tuple(by, 2),
+            op::TUPLE3 => self.tuple(by, 3),
+            op::EMPTY_LIST => self.empty(Kind::List),
+            op::EMPTY_DICT => self.empty(Kind::Dict),
+            op::EMPTY_SET => self.empty(Kind::Set),
+            op::APPEND | op::SETITEM => self.add_one(by),
+            op::APPENDS | op::SETITEMS | op::ADDITEMS => self.add_marked(by),
+            op::STACK_GLOBAL => self.stack_global(by),
+            op::GLOBAL => self.global(token),
+            op::REDUCE => self.reduce(by),
+            op::NEWOBJ => self.newobj(by, false),
+            op::NEWOBJ_EX => self.newobj(by, true),
+            op::BUILD => self.build(by),
+            op::INST => self.inst(token),
+            op::OBJ => self.obj(by),
+            op::BINPERSID => self.binpersid(by),
+            op::PERSID => self.persid(token),
+            op::EXT1 | op::EXT2 | op::EXT4 => self.extension(by, int(token)),
+            op::POP => self.discard(by),
+            op::POP_MARK => self.take_marked(by).map(drop),
+            op::DUP => self.top(by).and_then(|top| self.push(top)),
+            op::STOP => self.stop(by),
+            op::PROTO => self.proto(token),
+            op::FRAME => self.frame(token),
+            op::NEXT_BUFFER => self.push(Value::Unknown),
+            op::READONLY_BUFFER => self.top(by).map(drop),
+            _ => self.step_text(token, by),
+        }
+    }
+
+    /// The text opcodes that push a literal or use the memo.
+    fn step_text(&mut self, token: Token, by: By) -> Result<(), End> {
+        let extent = Self::operand_extent(token);
+        let broken = |what| Err(End::Broken(Malformed { at: token.at, what }));
+        match token.code {
+            op::INT | op::LONG => match text::integer(&self.line(extent)) {
+                Some(Integer::Bool(truth)) if token.code == op::INT => self.push(Value::Bool(truth)),
+                Some(Integer::Bool(truth)) => self.push(Value::Int(i32::from(truth))),
+                Some(Integer::Small(number)) => self.push(small(number, token.at)),
+                Some(Integer::Large) => self.push(Value::Number(Far::new(token.at))),
+                None => broken("an integer that is none"),
+            },
+            op::FLOAT if text::is_float(&self.line(extent)) => self.push(Value::Number(Far::new(token.at))),
+            op::FLOAT => broken("a float that is none"),
+            op::STRING | op::UNICODE => {
+                if token.code == op::STRING && !self.is_quoted(extent) {
+                    return broken("a STRING that is not quoted");
+                }
+                self.note_literal(token.at, extent, true);
+                self.push(Value::Str(Far::new(token.at)))
+            }
+            op::GET | op::PUT => {
+                let index = match text::integer(&self.line(extent)) {
+                    Some(Integer::Small(index)) => index,
+                    // The special spellings of booleans do not count here.
+                    Some(Integer::Bool(truth)) => i64::from(truth),
+                    _ => return broken("a memo index that is none"),
+                };
+                if token.code == op::GET { self.get(by, index) } else { self.put(by, index) }
+            }
+            _ => broken("a byte that is no pickle opcode"),
+        }
+    }
+
+    /// The content of a line, as far as numbers and indices need it.
+    fn line(&self, extent: Extent) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.reader.copy(extent.at, usize::try_from(extent.len).unwrap_or(usize::MAX).min(4096), &mut line);
+        line
+    }
+
+    fn is_quoted(&self, extent: Extent) -> bool {
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        self.reader.copy(extent.at, 1, &mut first);
+        // Python 2 took blanks after the closing quote.
+        let tail = extent.len.min(16);
+        let from = extent.at.saturating_add(extent.len.saturating_sub(tail));
+        self.reader.copy(from, usize::try_from(tail).unwrap_or(0), &mut last);
+        extent.len >= 2 && matches!(first.first(), Some(b'\'' | b'"')) && last.trim_ascii_end().last() == first.first()
+    }
+
+    pub(super) fn push(&mut self, value: Value) -> Result<(), End> {
+        if self.stack.len() >= MOST_STACK {
+            return Err(Exceeded { what: "values on the pickle stack", limit: MOST_STACK as u64 }.into());
+        }
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn underflow(&mut self, by: By) -> End {
+        let detail = format!("{} finds no operand", by.mnemonic());
+        self.evidence.anomaly("stack-underflow", by.mnemonic(), by.at, detail);
+        End::Broken(Malformed { at: by.at, what: "an opcode finds no operand on the stack" })
+    }
+
+    fn pop(&mut self, by: By) -> Result<Value, End> {
+        if self.stack.len() > self.fence {
+            if let Some(value) = self.stack.pop() {
+                return Ok(value);
+            }
+        }
+        Err(self.underflow(by))
+    }
+
+    fn top(&mut self, by: By) -> Result<Value, End> {
+        match self.stack.last() {
+            Some(&value) if self.stack.len() > self.fence => Ok(value),
+            _ => Err(self.underflow(by)),
+        }
+    }
+
+    fn mark(&mut self) -> Result<(), End> {
+        if self.marks.len() >= MOST_STACK {
+            return Err(Exceeded { what: "marks on the pickle stack", limit: MOST_STACK as u64 }.into());
+        }
+        self.marks.push(self.stack.len());
+        self.fence = self.stack.len();
+        Ok(())
+    }
+
+    /// Takes the values above the last mark, and the mark.
+    fn take_marked(&mut self, by: By) -> Result<Vec<Value>, End> {
+        let Some(mark) = self.marks.pop() else { return Err(self.underflow(by)) };
+        self.fence = self.marks.last().copied().unwrap_or(0);
+        Ok(self.stack.split_off(mark.min(self.stack.len())))
+    }
+
+    fn collect(&mut self, by: By) -> Result<(), End> {
+        let Some(&mark) = self.marks.last() else { return Err(self.underflow(by)) };
+        let items = self.stack.get(mark..).unwrap_or_default();
+        let node = match by.code {
+            op::TUPLE => self.cells.tuple(items),
+            op::DICT if items.len() % 2 == 1 => {
+                return Err(End::Broken(Malformed { at: by.at, what: "a dict with a key that has no value" }));
+            }
+            code => {
+                let kind = match code {
+                    op::LIST => Kind::List,
+                    op::DICT => Kind::Dict,
+                    _ => Kind::Set,
+                };
+                let node = self.cells.container(kind);
+                self.cells.extend(node, items);
+                node
+            }
+        };
+        self.stack.truncate(mark);
+        self.marks.pop();
+        self.fence = self.marks.last().copied().unwrap_or(0);
+        self.check_size(node, by);
+        self.push(node)
+    }
+
+    fn tuple(&mut self, by: By, len: usize) -> Result<(), End> {
+        let Some(from) = self.stack.len().checked_sub(len).filter(|&from| from >= self.fence) else {
+            return Err(self.underflow(by));
+        };
+        let node = self.cells.tuple(self.stack.get(from..).unwrap_or_default());
+        self.stack.truncate(from);
+        self.check_size(node, by);
+        self.push(node)
+    }
+
+    fn empty(&mut self, kind: Kind) -> Result<(), End> {
+        let node = self.cells.container(kind);
+        self.push(node)
+    }
+
+    /// Sharing lets a stream of a kilobyte describe values of a gigabyte.
+    pub(super) fn check_size(&mut self, node: Value, by: By) {
+        let size = self.cells.size(node);
+        if size < HUGE_SIZE {
+            return;
+        }
+        #[expect(clippy::as_conversions, reason = "an estimate against an estimate")]
+        let written = self.reader.offset().saturating_sub(self.start) as f32;
+        if size * 8.0 > written * 1000.0 {
+            let detail = format!("{size:.1e} values from {written:.0} bytes");
+            self.evidence.anomaly("expansion", by.mnemonic(), by.at, detail);
+        }
+    }
+
+    fn get(&mut self, by: By, index: i64) -> Result<(), End> {
+        let found = u64::try_from(index).ok().and_then(|index| self.memo.get(index));
+        if found.is_none() {
+            self.evidence.anomaly("undefined-memo", by.mnemonic(), by.at, format!("slot {index} was never set"));
+        }
+        self.push(found.unwrap_or(Value::Unknown))
+    }
+
+    fn put(&mut self, by: By, index: i64) -> Result<(), End> {
+        let top = self.top(by)?;
+        let Ok(index) = u64::try_from(index) else {
+            return Err(End::Broken(Malformed { at: by.at, what: "a negative memo index" }));
+        };
+        if index >= HUGE_INDEX && index / 16 > self.memo.entries() {
+            self.evidence.anomaly("expansion", by.mnemonic(), by.at, format!("memo slot {index}"));
+        }
+        Ok(self.memo.put(index, top)?)
+    }
+
+    /// POP takes a mark if that is what lies on top.
+    fn discard(&mut self, by: By) -> Result<(), End> {
+        if self.marks.last() == Some(&self.stack.len()) {
+            self.marks.pop();
+            self.fence = self.marks.last().copied().unwrap_or(0);
+            self.evidence.anomaly("mark-padding", by.mnemonic(), by.at, "a mark that nothing uses".to_owned());
+            return Ok(());
+        }
+        if let Value::Global(id) = self.pop(by)? {
+            if let Some(name) = self.names.get_mut(id) {
+                name.popped = name.popped.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, by: By) -> Result<(), End> {
+        let count = if by.code == op::APPEND { 1 } else { 2 };
+        let split = self.stack.len().checked_sub(count).filter(|&split| split > self.fence);
+        let Some(split) = split else { return Err(self.underflow(by)) };
+        self.add_from(split, by)
+    }
+
+    fn add_marked(&mut self, by: By) -> Result<(), End> {
+        let Some(&mark) = self.marks.last() else { return Err(self.underflow(by)) };
+        self.marks.pop();
+        self.fence = self.marks.last().copied().unwrap_or(0);
+        if mark <= self.fence {
+            return Err(self.underflow(by));
+        }
+        let odd = self.stack.len().saturating_sub(mark) % 2 == 1;
+        if by.code == op::SETITEMS && odd {
+            return Err(End::Broken(Malformed { at: by.at, what: "a dict with a key that has no value" }));
+        }
+        self.add_from(mark, by)
+    }
+
+    /// Adds the values from `split` on to the object below them.
+    fn add_from(&mut self, split: usize, by: By) -> Result<(), End> {
+        let Some(&target) = split.checked_sub(1).and_then(|at| self.stack.get(at)) else {
+            return Err(self.underflow(by));
+        };
+        match self.cells.kind(target) {
+            Some(Kind::List | Kind::Dict | Kind::Set) => {
+                self.cells.extend(target, self.stack.get(split..).unwrap_or_default());
+                self.check_size(target, by);
+                self.stack.truncate(split);
+            }
+            _ => {
+                let items = self.stack.split_off(split);
+                self.add_to_object(target, &items, by);
+            }
+        }
+        Ok(())
+    }
+
+    fn global(&mut self, token: Token) -> Result<(), End> {
+        let value = self.named(token);
+        self.push(value)
+    }
+
+    /// The object that GLOBAL or INST names.
+    fn named(&mut self, token: Token) -> Value {
+        let Operand::Names(module, name) = token.operand else { return Value::Unknown };
+        let (module, name) = (self.line(module), self.line(name));
+        self.find(&module, &name, By { code: token.code, at: token.at })
+    }
+
+    fn stack_global(&mut self, by: By) -> Result<(), End> {
+        let name = self.pop(by)?;
+        let module = self.pop(by)?;
+        for operand in [module, name] {
+            self.feed(operand);
+        }
+        let text = |machine: &Self, value| {
+            machine.is_text(value).filter(|&text| text).and_then(|_| machine.name_text(value))
+        };
+        let (module_text, name_text) = (text(self, module), text(self, name));
+        let value = match (module_text, name_text) {
+            (Some(module), Some(name)) => self.find(&module, &name, by),
+            _ => {
+                let detail = format!("{}, {}", self.show(module), self.show(name));
+                self.evidence.anomaly("unresolved-name", by.mnemonic(), by.at, detail);
+                Value::Unknown
+            }
+        };
+        self.push(value)
+    }
+
+    fn reduce(&mut self, by: By) -> Result<(), End> {
+        let arguments = self.pop(by)?;
+        let callable = self.pop(by)?;
+        let value = self.invoke(callable, arguments, NOTHING, by, 0);
+        self.push(value)
+    }
+
+    fn newobj(&mut self, by: By, keywords: bool) -> Result<(), End> {
+        let keywords = if keywords { self.pop(by)? } else { NOTHING };
+        let arguments = self.pop(by)?;
+        let class = self.pop(by)?;
+        let value = self.instantiate(class, arguments, keywords, by);
+        self.push(value)
+    }
+
+    fn build(&mut self, by: By) -> Result<(), End> {
+        let state = self.pop(by)?;
+        let target = self.top(by)?;
+        if let Some(replacement) = self.restore(target, state, by) {
+            self.stack.pop();
+            self.push(replacement)?;
+        }
+        self.skip_array(target, state, by)
+    }
+
+    fn inst(&mut self, token: Token) -> Result<(), End> {
+        let by = By { code: token.code, at: token.at };
+        let items = self.take_marked(by)?;
+        let class = self.named(token);
+        let value = self.make(class, &items, by);
+        self.push(value)
+    }
+
+    fn obj(&mut self, by: By) -> Result<(), End> {
+        let items = self.take_marked(by)?;
+        let Some((&class, items)) = items.split_first() else { return Err(self.underflow(by)) };
+        let value = self.make(class, items, by);
+        self.push(value)
+    }
+
+    fn binpersid(&mut self, by: By) -> Result<(), End> {
+        let id = self.pop(by)?;
+        let items = self.cells.items(id).filter(|_| self.cells.kind(id) == Some(Kind::Tuple));
+        let is_tuple = items.is_some();
+        let texts: Vec<String> = items.unwrap_or_else(|| vec![id]).iter().map(|&item| self.item_text(item)).collect();
+        if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
+            self.evidence.anomaly("persistent-id", by.mnemonic(), by.at, self.show(id));
+        }
+        self.evidence.persistent(by.at, texts);
+        let node = self.cells.node(&[Value::Head(Kind::Persistent, 1.0), id]);
+        self.push(node)
+    }
+
+    fn persid(&mut self, token: Token) -> Result<(), End> {
+        let text = String::from_utf8_lossy(&self.line(Self::operand_extent(token))).into_owned();
+        // The oldest checkpoints number their storages.
+        let numbered = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if self.persistence == Persistence::None || !numbered {
+            self.evidence.anomaly("persistent-id", "PERSID", token.at, text.chars().take(200).collect());
+        }
+        self.evidence.persistent(token.at, vec![text]);
+        let node = self.cells.node(&[Value::Head(Kind::Persistent, 1.0), Value::Unknown]);
+        self.push(node)
+    }
+
+    fn extension(&mut self, by: By, code: i64) -> Result<(), End> {
+        let known = self.extensions.get(&code).cloned();
+        let detail = match &known {
+            Some((module, name)) => {
+                format!("code {code}: {}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name))
+            }
+            None => format!("code {code}"),
+        };
+        self.evidence.anomaly("ext-registry", by.mnemonic(), by.at, detail);
+        let value = known.map_or(Value::Unknown, |(module, name)| self.find(&module, &name, by));
+        self.push(value)
+    }
+
+    fn stop(&mut self, by: By) -> Result<(), End> {
+        let _ = self.top(by)?;
+        if let Some(end) = self.frame_end.take().filter(|&end| end > self.reader.offset()) {
+            let effect = if end > self.reader.end() { "frame-overrun" } else { "frame-crosses-stop" };
+            let detail = format!("a frame ends at {end:#x}, STOP is at {:#x}", by.at);
+            self.evidence.anomaly(effect, "FRAME", by.at, detail);
+        }
+        if !self.marks.is_empty() {
+            let detail = format!("{} marks are left at STOP", self.marks.len());
+            self.evidence.anomaly("mark-padding", by.mnemonic(), by.at, detail);
+        }
+        if self.leave_object_array() { Ok(()) } else { Err(End::Stop) }
+    }
+
+    fn proto(&mut self, token: Token) -> Result<(), End> {
+        let protocol = u8::try_from(int(token)).unwrap_or(u8::MAX);
+        if token.at != self.start {
+            let repeated = self.protocol >= 2;
+            let effect = if repeated { "proto-repeated" } else { "proto-not-first" };
+            self.evidence.anomaly(effect, "PROTO", token.at, format!("protocol {protocol} is declared inside"));
+        }
+        if protocol > 5 {
+            self.evidence.anomaly("proto-unsupported", "PROTO", token.at, format!("protocol {protocol}"));
+        }
+        self.protocol = protocol;
+        Ok(())
+    }
+
+    fn frame(&mut self, token: Token) -> Result<(), End> {
+        let length = u64::try_from(int(token)).unwrap_or(u64::MAX);
+        let start = self.reader.offset();
+        if let Some(end) = self.frame_end.filter(|&end| start < end) {
+            let detail = format!("a frame begins at {:#x} inside one that ends at {end:#x}", token.at);
+            self.evidence.anomaly("frame-divergence", "FRAME", token.at, detail);
+        }
+        self.frame_end = Some(start.saturating_add(length));
+        Ok(())
+    }
+
+    /// How the name at hand is named.
+    pub(super) fn naming(&self, by: By, opcode: &'static str) -> Naming {
+        let len = self.reader.offset().saturating_sub(by.at);
+        Naming { opcode, at: by.at, len, protocol: self.protocol }
+    }
+}
+
+fn int(token: Token) -> i64 {
+    match token.operand {
+        Operand::Int(number) => number,
+        _ => 0,
+    }
+}
+
+fn small(number: i64, at: u64) -> Value {
+    i32::try_from(number).map_or(Value::Number(Far::new(at)), Value::Int)
+}
+
+/// The persistent ids that `torch.save` writes: `('storage', class, key, location, numel[, view])` and, in the oldest
+/// files, `('module', class, file, source)`.
+fn is_torch_id(items: &[String]) -> bool {
+    match items {
+        [kind, class, key, _, numel] | [kind, class, key, _, numel, _] => {
+            kind == "storage"
+                && (class == "torch" || class.starts_with("torch."))
+                && class.ends_with("Storage")
+                && !key.is_empty()
+                && key != "?"
+                && numel.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        [kind, _, _, _] => kind == "module",
+        _ => false,
+    }
+}

@@ -1,0 +1,423 @@
+//! Strings that a stream puts together while it loads: joined, replaced, sliced, decoded.
+//!
+//! Names reach `STACK_GLOBAL`, `getattr` or an import this way to keep them out of sight. What cannot be evaluated
+//! stays a call, and its use as a name is reported as unresolved.
+
+use super::codec;
+use super::invoke::Outcome;
+use super::machine::{By, Machine};
+use super::names::looks_like_class;
+use super::text::push_code;
+use super::value::{Kind, Value};
+
+/// Longest string that evaluation makes.
+const LONGEST: usize = 1 << 20;
+/// Longest literal that is encoded at once. Longer ones are data of protocol 2, encoded when a loader wants them.
+const ENCODED_AT_ONCE: usize = 4096;
+/// Bytes that a call asks for at which it counts as exhaustion.
+const HUGE: i64 = 1 << 30;
+
+impl Machine<'_> {
+    /// A method of `str` or `bytes` called through its class: the object is the first argument.
+    pub(super) fn string_method_of(&mut self, id: u32, items: &[Value]) -> Option<Value> {
+        let function = self.names.get(id)?.function.clone();
+        let method = function.rsplit('.').next()?;
+        let (&object, rest) = items.split_first()?;
+        self.string_method(object, method.as_bytes(), rest)
+    }
+
+    /// A method of a string or bytes.
+    pub(super) fn string_method(&mut self, object: Value, method: &[u8], items: &[Value]) -> Option<Value> {
+        let is_text = self.is_text(object)?;
+        let text = self.whole(object)?;
+        let argument = |machine: &Self, n: usize| items.get(n).and_then(|&item| machine.whole(item));
+        let made = match method {
+            b"join" => {
+                let parts = self.parts(*items.first()?)?;
+                bounded(parts.join(text.as_slice()))?
+            }
+            b"replace" => replace(&text, &argument(self, 0)?, &argument(self, 1)?)?,
+            b"lower" | b"casefold" => text.to_ascii_lowercase(),
+            b"upper" => text.to_ascii_uppercase(),
+            b"swapcase" => text
+                .iter()
+                .map(|byte| if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() })
+                .collect(),
+            b"strip" | b"lstrip" | b"rstrip" => {
+                let set = argument(self, 0).unwrap_or_else(|| b" \t\r\n\x0b\x0c".to_vec());
+                let keep = |byte: &u8| !set.contains(byte);
+                let first = if method == b"rstrip" { 0 } else { text.iter().position(keep).unwrap_or(text.len()) };
+                let last = if method == b"lstrip" { text.len() } else { text.iter().rposition(keep).map_or(0, |at| at.saturating_add(1)) };
+                text.get(first..last.max(first))?.to_vec()
+            }
+            b"removeprefix" => text.strip_prefix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
+            b"removesuffix" => text.strip_suffix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
+            b"__add__" => bounded([text, argument(self, 0)?].concat())?,
+            b"__str__" | b"__format__" | b"__repr__" => text,
+            b"format" | b"__mod__" => {
+                let items = match (method, items.first()) {
+                    (b"__mod__", Some(&one)) => self.spread(one),
+                    _ => items.to_vec(),
+                };
+                self.fill_in(&text, &items, method == b"format")?
+            }
+            b"encode" => return self.encode(object, items.first().copied().unwrap_or(Value::Unknown)),
+            b"decode" => return self.decode(object, items.first().copied().unwrap_or(Value::Unknown)),
+            b"__getitem__" => return self.string_item(object, *items.first()?),
+            b"__mul__" | b"__rmul__" => self.repeat(&text, *items.first()?)?,
+            b"split" | b"rsplit" => {
+                let separator = argument(self, 0)?;
+                let whole = std::str::from_utf8(&text).ok()?.to_owned();
+                let mut parts = Vec::new();
+                for part in whole.split(std::str::from_utf8(&separator).ok()?).take(4096) {
+                    parts.push(self.compute(is_text, part.as_bytes().to_vec(), None)?);
+                }
+                return Some(self.list(&parts));
+            }
+            b"hex" => return None,
+            b"fromhex" => codec::hex(&argument(self, 0)?)?,
+            _ => return None,
+        };
+        self.compute(is_text, made, None)
+    }
+
+    /// The strings of an iterable; the characters of a string.
+    fn parts(&self, iterable: Value) -> Option<Vec<Vec<u8>>> {
+        if self.is_text(iterable).is_some() {
+            let text = self.whole(iterable)?;
+            return Some(String::from_utf8_lossy(&text).chars().map(|c| c.to_string().into_bytes()).collect());
+        }
+        self.cells.items(iterable)?.into_iter().map(|item| self.whole(item)).collect()
+    }
+
+    fn spread(&self, value: Value) -> Vec<Value> {
+        self.cells.items(value).unwrap_or_else(|| vec![value])
+    }
+
+    /// The text that a value is formatted as.
+    fn formatted(&self, value: Value) -> Option<Vec<u8>> {
+        match value {
+            Value::Int(number) => Some(number.to_string().into_bytes()),
+            _ => self.whole(value),
+        }
+    }
+
+    /// `"…{}…".format(…)` or `"…%s…" % …`, with plain fields only.
+    fn fill_in(&self, template: &[u8], items: &[Value], braces: bool) -> Option<Vec<u8>> {
+        let (mut out, mut rest, mut next) = (Vec::new(), template, 0_usize);
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            match (braces, byte, after.first()) {
+                (true, b'{', Some(b'{')) | (true, b'}', Some(b'}')) | (false, b'%', Some(b'%')) => {
+                    out.push(byte);
+                    rest = after.get(1..).unwrap_or_default();
+                }
+                (true, b'{', _) => {
+                    let close = memchr::memchr(b'}', after)?;
+                    let field = std::str::from_utf8(after.get(..close)?).ok()?;
+                    let index = if field.is_empty() { next } else { field.parse().ok()? };
+                    next = next.saturating_add(1);
+                    out.extend(self.formatted(*items.get(index)?)?);
+                    rest = after.get(close.saturating_add(1)..).unwrap_or_default();
+                }
+                (false, b'%', Some(b's' | b'd' | b'i')) => {
+                    out.extend(self.formatted(*items.get(next)?)?);
+                    next = next.saturating_add(1);
+                    rest = after.get(1..).unwrap_or_default();
+                }
+                (false, b'%', Some(b'c')) => {
+                    match items.get(next)? {
+                        Value::Int(code) => push_code(u32::try_from(*code).ok()?, &mut out),
+                        other => out.extend(self.whole(*other)?),
+                    }
+                    next = next.saturating_add(1);
+                    rest = after.get(1..).unwrap_or_default();
+                }
+                (false, b'%', _) => return None,
+                _ => out.push(byte),
+            }
+        }
+        bounded(out)
+    }
+
+    fn repeat(&mut self, text: &[u8], times: Value) -> Option<Vec<u8>> {
+        let Value::Int(times) = times else { return None };
+        let times = usize::try_from(times).unwrap_or(0);
+        (text.len().checked_mul(times)? <= LONGEST).then(|| text.repeat(times))
+    }
+
+    /// An item or slice of a string or bytes.
+    pub(super) fn string_item(&mut self, object: Value, key: Value) -> Option<Value> {
+        let is_text = self.is_text(object)?;
+        let text = self.whole(object)?;
+        let text = std::str::from_utf8(&text).ok().filter(|_| is_text).map_or_else(
+            || text.iter().map(|&byte| char::from(byte)).collect::<Vec<char>>(),
+            |text| text.chars().collect(),
+        );
+        let picked: Vec<char> = match key {
+            Value::Int(index) => {
+                let at = i64::from(index);
+                let at = if at < 0 { at.checked_add(i64::try_from(text.len()).ok()?)? } else { at };
+                let one = *text.get(usize::try_from(at).ok()?)?;
+                if !is_text {
+                    return i32::try_from(u32::from(one)).ok().map(Value::Int);
+                }
+                vec![one]
+            }
+            _ => self.slice(&text, key)?,
+        };
+        let mut out = Vec::new();
+        for c in picked {
+            if is_text { push_code(u32::from(c), &mut out) } else { out.push(u8::try_from(u32::from(c)).ok()?) }
+        }
+        self.compute(is_text, out, None)
+    }
+
+    /// Applies `slice(…)`, itself the result of a call.
+    fn slice(&self, items: &[char], key: Value) -> Option<Vec<char>> {
+        let Value::Global(id) = self.cells.field(key, 1) else { return None };
+        if self.names.get(id)?.function != "slice" {
+            return None;
+        }
+        let bounds = self.cells.items(self.cells.field(key, 2))?;
+        let number = |value: &Value| match value {
+            Value::Int(number) => Some(i64::from(*number)),
+            _ => None,
+        };
+        let (start, stop, step) = match bounds.as_slice() {
+            [stop] => (None, number(stop), 1),
+            [start, stop] => (number(start), number(stop), 1),
+            [start, stop, step] => (number(start), number(stop), number(step).unwrap_or(1)),
+            _ => return None,
+        };
+        if step == 0 {
+            return None;
+        }
+        let len = i64::try_from(items.len()).ok()?;
+        let place = |at: i64| if at < 0 { at.saturating_add(len) } else { at };
+        let (low, high) = if step > 0 { (0, len) } else { (-1, len.saturating_sub(1)) };
+        let first = start.map_or(if step > 0 { low } else { high }, |at| place(at).clamp(low, high));
+        let last = stop.map_or(if step > 0 { high } else { low }, |at| place(at).clamp(low, high));
+        let (mut at, mut out) = (first, Vec::new());
+        while (step > 0 && at < last) || (step < 0 && at > last) {
+            out.push(*items.get(usize::try_from(at).ok()?)?);
+            at = at.checked_add(step)?;
+        }
+        Some(out)
+    }
+
+    /// A function of `builtins` or `operator` that makes or changes a string or sequence.
+    pub(super) fn function(&mut self, id: u32, items: &[Value], by: By, _depth: u8) -> Option<Value> {
+        let function = self.names.get(id)?.function.clone();
+        let first = items.first().copied();
+        match function.trim_matches('_') {
+            "chr" | "unichr" => {
+                let Some(Value::Int(code)) = first else { return None };
+                let mut out = Vec::new();
+                push_code(u32::try_from(code).ok()?, &mut out);
+                self.compute(true, out, None)
+            }
+            "ord" => {
+                let text = String::from_utf8(self.whole(first?)?).ok()?;
+                text.chars().next().and_then(|c| i32::try_from(u32::from(c)).ok()).map(Value::Int)
+            }
+            "str" | "unicode" => match (first, items.get(1)) {
+                (None, _) => self.compute(true, Vec::new(), None),
+                (Some(bytes), Some(&encoding)) => self.decode(bytes, encoding),
+                (Some(value), None) => {
+                    let text = self.formatted(value)?;
+                    self.compute(true, text, None)
+                }
+            },
+            "bytes" | "bytearray" => self.make_bytes(items, by),
+            "list" | "tuple" | "set" | "frozenset" | "reversed" => {
+                let mut values = self.sequence(first)?;
+                match function.as_str() {
+                    "reversed" => values.reverse(),
+                    "tuple" => return Some(self.cells.tuple(&values)),
+                    "set" | "frozenset" => {
+                        let set = self.cells.container(Kind::Set);
+                        self.cells.extend(set, &values);
+                        return Some(set);
+                    }
+                    _ => {}
+                }
+                Some(self.list(&values))
+            }
+            "int" => {
+                let text = String::from_utf8(self.whole(first?)?).ok()?;
+                let radix = match items.get(1) {
+                    Some(Value::Int(radix)) => u32::try_from(*radix).ok().filter(|radix| (2..=36).contains(radix))?,
+                    _ => 10,
+                };
+                let digits = text.trim().trim_start_matches("0x").trim_start_matches("0X");
+                i32::from_str_radix(digits, radix).ok().map(Value::Int)
+            }
+            "add" | "concat" | "iadd" | "iconcat" => self.concatenate(first?, *items.get(1)?),
+            "mul" | "imul" | "repeat" => {
+                let (one, times) = (first?, *items.get(1)?);
+                self.note_request(times, by);
+                let text = self.whole(one)?;
+                let repeated = self.repeat(&text, times)?;
+                self.compute(self.is_text(one)?, repeated, None)
+            }
+            "mod" => self.string_method(first?, b"__mod__", items.get(1..)?),
+            _ => None,
+        }
+    }
+
+    fn sequence(&mut self, value: Option<Value>) -> Option<Vec<Value>> {
+        let Some(value) = value else { return Some(Vec::new()) };
+        if self.is_text(value) == Some(true) {
+            let parts = self.parts(value).filter(|parts| parts.len() <= 4096)?;
+            return parts.into_iter().map(|part| self.compute(true, part, None)).collect();
+        }
+        self.cells.items(value)
+    }
+
+    fn concatenate(&mut self, left: Value, right: Value) -> Option<Value> {
+        if let Some(is_text) = self.is_text(left) {
+            let both = bounded([self.whole(left)?, self.whole(right)?].concat())?;
+            return self.compute(is_text, both, None);
+        }
+        let both = [self.cells.items(left)?, self.cells.items(right)?].concat();
+        Some(if self.cells.kind(left) == Some(Kind::Tuple) { self.cells.tuple(&both) } else { self.list(&both) })
+    }
+
+    /// `bytes(…)`, `bytearray(…)`: of integers, of text and an encoding, of bytes; zeros by number.
+    fn make_bytes(&mut self, items: &[Value], by: By) -> Option<Value> {
+        let Some(&first) = items.first() else { return self.compute(false, Vec::new(), None) };
+        if let Some(&encoding) = items.get(1) {
+            return self.encode(first, encoding);
+        }
+        if self.is_text(first) == Some(false) {
+            return Some(first);
+        }
+        self.note_request(first, by);
+        let numbers = self.cells.items(first)?;
+        let bytes: Option<Vec<u8>> = numbers
+            .into_iter()
+            .map(|number| match number {
+                Value::Int(number) => u8::try_from(number).ok(),
+                _ => None,
+            })
+            .collect();
+        self.compute(false, bytes?, None)
+    }
+
+    /// A call that asks for so many bytes.
+    fn note_request(&mut self, count: Value, by: By) {
+        let count = match count {
+            Value::Int(count) => i64::from(count),
+            Value::Number(_) => self.item_text(count).parse().unwrap_or(0),
+            _ => 0,
+        };
+        if count >= HUGE {
+            self.evidence.anomaly("expansion", by.mnemonic(), by.at, format!("a call asks for {count} bytes"));
+        }
+    }
+
+    /// `encode(text, encoding)`: with Latin-1 how protocols 0 to 2 write bytes.
+    pub(super) fn encode(&mut self, object: Value, encoding: Value) -> Option<Value> {
+        let text = self.content(object, ENCODED_AT_ONCE.saturating_add(1)).filter(|text| text.len() <= ENCODED_AT_ONCE)?;
+        let codec = self.codec_name(encoding)?;
+        match codec::encode_text(&text, &codec) {
+            Some(bytes) => self.compute(false, bytes, None),
+            None if codec.starts_with("rot") => self.compute(true, codec::rot13(&text), None),
+            None => None,
+        }
+    }
+
+    /// `decode(object, encoding)`.
+    pub(super) fn decode(&mut self, object: Value, encoding: Value) -> Option<Value> {
+        let bytes = self.whole(object)?;
+        let codec = self.codec_name(encoding)?;
+        match codec::decode_text(&bytes, &codec) {
+            Some(text) => self.compute(true, text, None),
+            None => {
+                let is_text = codec.starts_with("rot");
+                self.compute(is_text, codec::unwrap(&bytes, &codec)?, None)
+            }
+        }
+    }
+
+    fn codec_name(&self, encoding: Value) -> Option<String> {
+        match encoding {
+            Value::Unknown => Some("utf_8".to_owned()),
+            _ => self.name_text(encoding).map(|name| codec::normalize(&name)),
+        }
+    }
+
+    /// A decoder of the standard library.
+    pub(super) fn decode_by_name(&mut self, id: u32, items: &[Value]) -> Option<Value> {
+        let function = self.names.get(id)?.function.clone();
+        let bytes = self.whole(*items.first()?)?;
+        self.compute(false, codec::by_function(&bytes, &function)?, None)
+    }
+
+    /// `read`, `write` or `unknown`, by the mode that `open` is given.
+    pub(super) fn open_mode(&self, _id: u32, items: &[Value], keywords: Value) -> &'static str {
+        let pairs = self.cells.items(keywords).unwrap_or_default();
+        let named = pairs.chunks_exact(2).find_map(|pair| match *pair {
+            [key, value] if self.name_text(key).as_deref() == Some(b"mode") => Some(value),
+            _ => None,
+        });
+        let Some(mode) = named.or_else(|| items.get(1).copied()) else { return "read" };
+        match self.name_text(mode) {
+            Some(mode) if mode.iter().any(|byte| b"wax+".contains(byte)) => "write",
+            Some(_) => "read",
+            None => "unknown",
+        }
+    }
+
+    /// `type(object)` is its class; with three arguments, and in its relatives, a new class.
+    pub(super) fn make_class(&mut self, items: &[Value], by: By) -> Outcome {
+        match items {
+            [object] => {
+                let naming = self.naming(by, "type");
+                let class = match *object {
+                    Value::Global(id) => {
+                        let path = self.names.get(id).map(|name| name.function.clone()).unwrap_or_default();
+                        match path.as_str() {
+                            path if path.ends_with("__code__") => self.name(b"types", b"CodeType", naming),
+                            path if looks_like_class(path) => self.name(b"builtins", b"type", naming),
+                            _ => self.name(b"types", b"FunctionType", naming),
+                        }
+                    }
+                    value => match self.cells.kind(value) {
+                        Some(Kind::Instance) => self.cells.field(value, 1),
+                        _ => return Outcome::unresolved(),
+                    },
+                };
+                Outcome::resolved(Some(class))
+            }
+            [name, _, namespace] if self.is_text(*name).is_some() => {
+                self.note_hooks(*namespace, by);
+                Outcome::resolved(None)
+            }
+            _ => Outcome::resolved(None),
+        }
+    }
+}
+
+/// Text with every occurrence of `from` replaced, within [`LONGEST`].
+fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    if from.is_empty() {
+        return None;
+    }
+    let (mut out, mut rest) = (Vec::new(), text);
+    while let Some(at) = memchr::memmem::find(rest, from) {
+        out.extend_from_slice(rest.get(..at)?);
+        out.extend_from_slice(to);
+        rest = rest.get(at.checked_add(from.len())?..)?;
+        if out.len() > LONGEST {
+            return None;
+        }
+    }
+    out.extend_from_slice(rest);
+    bounded(out)
+}
+
+fn bounded(text: Vec<u8>) -> Option<Vec<u8>> {
+    (text.len() <= LONGEST).then_some(text)
+}

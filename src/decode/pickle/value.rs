@@ -1,0 +1,281 @@
+//! What stands on the stack and in the memo of the symbolic machine.
+//!
+//! A [`Value`] is eight bytes and copied freely. Literals are the offset of their opcode, decoded when somebody asks.
+//! Containers and calls lie in a ring of cells, so memory does not grow with the stream: what was built millions of
+//! values ago is forgotten, which makes it unknown to the machine, never harmless.
+
+/// A value, or a field of a node in [`Cells`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Nothing is known about it.
+    Unknown,
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// A small integer.
+    Int(i32),
+    /// Any other number, by the offset of its opcode.
+    Number(Far),
+    /// A string literal, by the offset of its opcode.
+    Str(Far),
+    /// A bytes or bytearray literal, by the offset of its opcode.
+    Bytes(Far),
+    /// A string or bytes that evaluation produced, by its index.
+    Computed(u32),
+    /// An imported object, by its index among the names of the stream.
+    Global(u32),
+    /// A container, call or instance, by its place in the ring.
+    Node(Far),
+    /// First cell of a node: what it is, and how many values it would be if nothing in it were shared.
+    Head(Kind, f32),
+    /// Number of items of a node.
+    Len(u32),
+}
+
+/// An offset of 48 bits, in two parts so that [`Value`] takes eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Far([u16; 3]);
+
+impl Far {
+    /// Offsets past 2^48 do not occur: no file system holds such a file.
+    #[must_use]
+    pub const fn new(offset: u64) -> Self {
+        let [a, b, c, d, e, f, ..] = offset.to_le_bytes();
+        Self([u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]), u16::from_le_bytes([e, f])])
+    }
+
+    /// The offset.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        let Self([low, middle, high]) = self;
+        let ([a, b], [c, d], [e, f]) = (low.to_le_bytes(), middle.to_le_bytes(), high.to_le_bytes());
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+}
+
+/// What a node is, and which cells follow its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Length, then the items.
+    Tuple,
+    /// Length, then the last chunk.
+    List,
+    /// Length, then the last chunk; items are keys and values in turn.
+    Dict,
+    /// Length, then the last chunk.
+    Set,
+    /// Length, the chunk before, then the items.
+    Chunk,
+    /// What was called, the arguments, the keyword arguments, the state set by BUILD.
+    Call,
+    /// The class, the arguments of `__new__`, its keyword arguments, the state set by BUILD.
+    Instance,
+    /// The persistent id.
+    Persistent,
+    /// A state set by BUILD, then the one before it.
+    State,
+}
+
+/// Cells that are kept. A random forest of thousands of trees needs a few hundred thousand at a time.
+const KEPT: u64 = 4 << 20;
+/// Items that one container keeps: enough for arguments, tables and strings in pieces.
+pub const KEPT_ITEMS: usize = 4096;
+
+/// The ring of cells.
+#[derive(Debug, Default)]
+pub struct Cells {
+    ring: Vec<Value>,
+    next: u64,
+}
+
+impl Cells {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.ring.clear();
+        self.next = 0;
+    }
+
+    /// Builds a node from its cells.
+    pub fn node(&mut self, cells: &[Value]) -> Value {
+        let at = self.next;
+        for &cell in cells {
+            self.push(cell);
+        }
+        Value::Node(Far::new(at))
+    }
+
+    fn push(&mut self, cell: Value) {
+        if (self.ring.len() as u64) < KEPT {
+            self.ring.push(cell);
+        } else if let Some(slot) = slot(self.next).and_then(|slot| self.ring.get_mut(slot)) {
+            *slot = cell;
+        }
+        self.next = self.next.saturating_add(1);
+    }
+
+    fn kept(&self, at: u64) -> bool {
+        at < self.next && self.next.saturating_sub(at) <= KEPT
+    }
+
+    /// The cell `field` places behind the head of `node`; Unknown if the node is forgotten or `node` is none.
+    #[must_use]
+    pub fn field(&self, node: Value, field: u64) -> Value {
+        let Value::Node(far) = node else { return Value::Unknown };
+        let at = far.get();
+        // The head is the first cell to be overwritten: a node is kept as long as its head is.
+        if !self.kept(at) {
+            return Value::Unknown;
+        }
+        slot(at.saturating_add(field)).and_then(|slot| self.ring.get(slot)).copied().unwrap_or(Value::Unknown)
+    }
+
+    /// Replaces the cell `field` places behind the head of `node`.
+    pub fn set(&mut self, node: Value, field: u64, value: Value) {
+        let Value::Node(far) = node else { return };
+        let at = far.get();
+        if !self.kept(at) {
+            return;
+        }
+        if let Some(cell) = slot(at.saturating_add(field)).and_then(|slot| self.ring.get_mut(slot)) {
+            *cell = value;
+        }
+    }
+
+    /// What `value` is, if it is a node that is still kept.
+    #[must_use]
+    pub fn kind(&self, value: Value) -> Option<Kind> {
+        match self.field(value, 0) {
+            Value::Head(kind, _) => Some(kind),
+            _ => None,
+        }
+    }
+
+    /// How many values `value` would be if nothing in it were shared.
+    #[must_use]
+    pub fn size(&self, value: Value) -> f32 {
+        match self.field(value, 0) {
+            Value::Head(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set, size) => size,
+            _ => 1.0,
+        }
+    }
+
+    /// A tuple of `items`, of which the first [`KEPT_ITEMS`] are kept.
+    pub fn tuple(&mut self, items: &[Value]) -> Value {
+        let size = 1.0 + items.iter().map(|&item| self.size(item)).sum::<f32>();
+        let node = self.node(&[Value::Head(Kind::Tuple, size), length(items.len())]);
+        for &item in items.iter().take(KEPT_ITEMS) {
+            self.push(item);
+        }
+        node
+    }
+
+    /// An empty list, dict or set.
+    pub fn container(&mut self, kind: Kind) -> Value {
+        self.node(&[Value::Head(kind, 1.0), Value::Len(0), Value::None])
+    }
+
+    /// Adds items to a list, dict or set. Its size grows by theirs.
+    pub fn extend(&mut self, container: Value, items: &[Value]) {
+        let (Value::Head(kind, size), Value::Len(len)) = (self.field(container, 0), self.field(container, 1)) else {
+            return;
+        };
+        let added = items.iter().map(|&item| self.size(item)).sum::<f32>();
+        self.set(container, 0, Value::Head(kind, size + added));
+        let grown = len.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        self.set(container, 1, Value::Len(grown));
+        if items.is_empty() || usize::try_from(grown).is_ok_and(|grown| grown > KEPT_ITEMS) {
+            return;
+        }
+        let before = self.field(container, 2);
+        let chunk = self.node(&[Value::Head(Kind::Chunk, 0.0), length(items.len()), before]);
+        for &item in items {
+            self.push(item);
+        }
+        self.set(container, 2, chunk);
+    }
+
+    /// Number of items of a container.
+    #[must_use]
+    pub fn len(&self, container: Value) -> usize {
+        match self.field(container, 1) {
+            Value::Len(len) => usize::try_from(len).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    /// The items of a tuple, list, dict or set in order; None if it is none of them, or not all are kept.
+    #[must_use]
+    pub fn items(&self, container: Value) -> Option<Vec<Value>> {
+        let len = self.len(container);
+        if len > KEPT_ITEMS {
+            return None;
+        }
+        let run = |node: Value, first: u64, len: usize| -> Vec<Value> {
+            (first..).take(len).map(|field| self.field(node, field)).collect()
+        };
+        match self.kind(container)? {
+            Kind::Tuple => Some(run(container, 2, len)),
+            Kind::List | Kind::Dict | Kind::Set => {
+                let mut chunks = Vec::new();
+                let mut chunk = self.field(container, 2);
+                let mut left = len;
+                while left > 0 {
+                    let part = self.len(chunk);
+                    if self.kind(chunk) != Some(Kind::Chunk) || part == 0 || part > left {
+                        return None;
+                    }
+                    chunks.push(run(chunk, 3, part));
+                    left = left.saturating_sub(part);
+                    chunk = self.field(chunk, 2);
+                }
+                Some(chunks.into_iter().rev().flatten().collect())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn slot(at: u64) -> Option<usize> {
+    usize::try_from(at % KEPT).ok()
+}
+
+fn length(len: usize) -> Value {
+    Value::Len(u32::try_from(len).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_eight_bytes() {
+        assert_eq!(size_of::<Value>(), 8);
+        assert_eq!(Far::new(0x1234_5678_9abc).get(), 0x1234_5678_9abc);
+    }
+
+    #[test]
+    fn containers_keep_their_items_in_order() {
+        let mut cells = Cells::default();
+        let list = cells.container(Kind::List);
+        cells.extend(list, &[Value::Int(1), Value::Int(2)]);
+        cells.extend(list, &[Value::Int(3)]);
+        assert_eq!(cells.items(list), Some(vec![Value::Int(1), Value::Int(2), Value::Int(3)]));
+        assert_eq!((cells.len(list), cells.size(list)), (3, 4.0));
+        let tuple = cells.tuple(&[list, list]);
+        assert_eq!(cells.size(tuple), 9.0);
+    }
+
+    #[test]
+    fn what_is_long_ago_is_forgotten() {
+        let mut cells = Cells::default();
+        let old = cells.tuple(&[Value::Int(1)]);
+        for _ in 0..KEPT / 3 {
+            cells.tuple(&[Value::None]);
+        }
+        assert_eq!(cells.kind(old), None);
+        assert_eq!(cells.items(old), None);
+        let new = cells.tuple(&[Value::Int(7)]);
+        assert_eq!(cells.items(new), Some(vec![Value::Int(7)]));
+    }
+}

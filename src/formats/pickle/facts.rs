@@ -1,0 +1,94 @@
+//! From what a run leaves behind to facts.
+
+use crate::decode::pickle::Machine;
+use crate::decode::pickle::names::{Name, Use};
+use crate::fact::Fact;
+use crate::formats::Scan;
+
+/// Where the offsets of a machine lie in the input.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// The machine reads a range of the input that begins here.
+    Range(u64),
+    /// The machine reads bytes that the opcode at this offset decoded.
+    Decoded(u64),
+}
+
+impl Place {
+    /// An offset of the machine as one of the input.
+    pub(super) const fn offset(self, at: u64) -> u64 {
+        match self {
+            Self::Range(base) => base.saturating_add(at),
+            Self::Decoded(at) => at,
+        }
+    }
+
+    const fn length(self, len: u64) -> u64 {
+        match self {
+            Self::Range(_) => len,
+            Self::Decoded(_) => 0,
+        }
+    }
+}
+
+/// What nested pickles make of the uses that load them: index of the use, word for the fact.
+pub(super) type Verdicts = Vec<(u32, &'static str)>;
+
+/// States the names, oddities and strings of a finished run.
+pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, verdicts: &Verdicts) {
+    names(scan, machine, place, stream, verdicts);
+    for anomaly in &machine.evidence().anomalies {
+        let fact =
+            Fact::Opcode { effect: anomaly.effect, opcode: anomaly.opcode, detail: &anomaly.detail, stream };
+        scan.fact(place.offset(anomaly.at), place.length(1), fact);
+    }
+    for &at in &machine.evidence().texts {
+        let text = machine.text_at(at);
+        scan.fact(place.offset(at.get()), 0, Fact::Text { text: &text, slot: "pickle-string" });
+    }
+}
+
+fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, verdicts: &Verdicts) {
+    let names = machine.names();
+    let mut used = vec![false; names.all().len()];
+    for (index, entry) in (0_u32..).zip(names.uses()) {
+        let Some(name) = names.get(entry.name) else { continue };
+        if let Some(flag) = usize::try_from(entry.name).ok().and_then(|id| used.get_mut(id)) {
+            *flag = true;
+        }
+        let verdict = verdicts.iter().filter(|(id, _)| *id == index).map(|(_, word)| *word);
+        // A loader that is given several pickles is as good as the worst of them.
+        let arguments = verdict.reduce(|a, b| if a == "clean" { b } else { a }).unwrap_or(entry.arguments);
+        named(scan, name, place, stream, Some((entry, arguments)));
+        for text in entry.texts.iter().filter(|text| text.len() >= 8) {
+            scan.fact(place.offset(name.at), 0, Fact::Text { text, slot: "argument" });
+        }
+    }
+    for (name, used) in names.all().iter().zip(used) {
+        if !used {
+            named(scan, name, place, stream, None);
+        }
+    }
+}
+
+fn named(scan: &mut Scan<'_>, name: &Name, place: Place, stream: u64, entry: Option<(&Use, &'static str)>) {
+    let thrown_away = name.popped >= name.named;
+    let (usage, count) = match entry {
+        Some((entry, _)) => (entry.usage, entry.count),
+        None => (if thrown_away { "discarded" } else { "referenced" }, name.named),
+    };
+    let fact = Fact::Global {
+        module: &name.module,
+        function: &name.function,
+        opcode: name.opcode,
+        invoked_by: entry.map_or("", |(entry, _)| entry.by),
+        invoked: entry.is_some_and(|(entry, _)| entry.invoked),
+        usage,
+        arguments: entry.map_or("", |(_, arguments)| arguments),
+        call: entry.map_or("", |(entry, _)| entry.call.as_str()),
+        protocol: u64::from(name.protocol),
+        stream,
+        count,
+    };
+    scan.fact(place.offset(name.at), place.length(name.len), fact);
+}

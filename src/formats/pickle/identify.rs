@@ -1,0 +1,169 @@
+//! Is it a pickle? By running it: no other test tells a protocol 0 pickle from text, or raw numbers that begin with
+//! 0x80 from a pickle.
+//!
+//! A stream counts if it reaches STOP, or if it gets as far as using something that it imports: a payload works
+//! whether or not its stream is whole.
+
+use super::streams::has_effect;
+use crate::bytes::{Budget, Limits, MemorySource, ReadAt};
+use crate::decode::pickle::{End, Machine, Persistence, opcode};
+use crate::formats::Probe;
+
+/// Opcodes that are run to find out. Pickles show themselves within a few, data that is none fails at once; only
+/// padding made of opcodes gets this far.
+const MOST_OPCODES: u64 = 1 << 20;
+/// Opcodes of a stream with PROTO that do not come by chance.
+const CONVINCING: u64 = 12;
+/// The same if the stream is only cut off.
+const CONVINCING_CUT: u64 = 3;
+/// Streams in a row that do not come by chance.
+const CONVINCING_STREAMS: u64 = 64;
+/// Shortest data without PROTO and without imports that is called a pickle.
+const SHORTEST: u64 = 4;
+/// Longest line of a text opcode in data of which it is not known what it is.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// What a look at data says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Pickle,
+    Other,
+    /// The data at hand ends too early.
+    Undecided,
+}
+
+/// Does the content at the start of `head` look like a pickle, by a bounded dry run?
+#[must_use]
+pub fn looks_like_pickle(head: &[u8]) -> bool {
+    !cannot_begin(head) && look(&*MemorySource::new(head), false) != Look::Other
+}
+
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
+    if cannot_begin(&probe.head) {
+        return false;
+    }
+    let whole = probe.head.len() as u64 >= probe.input.len();
+    match look(&*MemorySource::new(probe.head.as_slice()), whole) {
+        Look::Pickle => true,
+        Look::Other => false,
+        Look::Undecided if whole => false,
+        Look::Undecided => look(&*probe.input.source, true) == Look::Pickle,
+    }
+}
+
+/// A first byte that is no opcode, or one that needs an operand on the stack: no machine has to be built.
+fn cannot_begin(head: &[u8]) -> bool {
+    match head.first() {
+        Some(&first) => {
+            opcode::layout(first).is_none()
+                || matches!(
+                    first,
+                    opcode::STOP | opcode::POP | opcode::POP_MARK | opcode::DUP | opcode::REDUCE | opcode::APPEND
+                        | opcode::BUILD | opcode::APPENDS | opcode::GET | opcode::BINGET | opcode::LONG_BINGET
+                        | opcode::PUT | opcode::BINPUT | opcode::LONG_BINPUT | opcode::SETITEM | opcode::SETITEMS
+                        | opcode::TUPLE | opcode::LIST | opcode::DICT | opcode::NEWOBJ | opcode::TUPLE1
+                        | opcode::TUPLE2 | opcode::TUPLE3 | opcode::STACK_GLOBAL | opcode::MEMOIZE | opcode::INST
+                        | opcode::OBJ | opcode::BINPERSID | opcode::ADDITEMS | opcode::FROZENSET | opcode::NEWOBJ_EX
+                        | opcode::READONLY_BUFFER
+                )
+        }
+        None => true,
+    }
+}
+
+/// Runs `source`, which is the whole of the data or its beginning.
+fn look(source: &dyn ReadAt, whole: bool) -> Look {
+    let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
+    let mut machine = Machine::new(source, Persistence::Torch);
+    machine.limit_lines(LONGEST_LINE);
+    let mut first = [0; 1];
+    let marked = source.fill_at(0, &mut first).is_ok() && first == [opcode::PROTO];
+    let (mut at, mut total) = (0, 0_u64);
+    for _ in 0..CONVINCING_STREAMS {
+        machine.begin(at);
+        let end = machine.run(&budget, MOST_OPCODES.saturating_sub(total));
+        total = total.saturating_add(machine.ops());
+        let works = has_effect(&machine) && (marked || machine.calls() > 0);
+        match end {
+            _ if works => return Look::Pickle,
+            // Opcodes without end: padding in front of something.
+            None => return Look::Pickle,
+            Some(End::Stop) if machine.depth() == 0 => return Look::Other,
+            Some(End::Stop) if marked => return Look::Pickle,
+            Some(End::Stop) => {
+                at = machine.offset();
+                if !whole && at >= source.len() {
+                    return Look::Undecided;
+                }
+                if is_blank_from(source, at) {
+                    return if total >= 2 && source.len() >= SHORTEST { Look::Pickle } else { Look::Other };
+                }
+            }
+            Some(End::Broken(_)) => {
+                let least = if machine.ran_out() { CONVINCING_CUT } else { CONVINCING };
+                return match (marked && machine.ops() >= least, machine.ran_out() && !whole) {
+                    (true, _) => Look::Pickle,
+                    (false, true) => Look::Undecided,
+                    (false, false) => Look::Other,
+                };
+            }
+            Some(End::Limit(_)) => return Look::Pickle,
+            Some(End::Failed(_)) => return Look::Other,
+        }
+    }
+    Look::Pickle
+}
+
+/// True if nothing but a few blanks is left.
+fn is_blank_from(source: &dyn ReadAt, at: u64) -> bool {
+    let left = source.len().saturating_sub(at);
+    left <= 16 && source.read_range(at, 16).is_ok_and(|rest| rest.iter().all(u8::is_ascii_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pickles_are_known_by_running_them() {
+        let pickles: &[&[u8]] = &[
+            b"\x80\x02N.",
+            b"\x80\x04\x95\x0b\0\0\0\0\0\0\0]\x94(K\x01K\x02e.",
+            b"(lp0\nI1\na.",
+            b"cos\nsystem\n(S'x'\ntR.",
+            b"cos\nsystem\n(S'x'\ntR and then anything",
+            b"(S'x'\nios\nsystem\n.",
+            b"GIF89a\x01\x02\x030cos\nsystem\n(S'x'\ntR.",
+            b"I0x10\n0cos\nsystem\n(S'x'\ntR.",
+            b"N.N.N.N.cos\nsystem\n(S'x'\ntR.",
+        ];
+        for pickle in pickles {
+            assert!(looks_like_pickle(pickle), "{:?}", String::from_utf8_lossy(pickle));
+        }
+    }
+
+    #[test]
+    fn other_data_is_not() {
+        let others: &[&[u8]] = &[
+            b"",
+            b"(a) first, (b) second\n",
+            b"cat\ndog\nbird\nfish\n",
+            b"I am a README.\n",
+            b"class\nobject\n",
+            b"{\"a\": 1}",
+            b"Vocabulary\nof\nwords",
+            b"N.",
+            b"\x80\x04\x00\x01\x02\x03",
+            b"\x93NUMPY\x01\0v\0{'descr'",
+            b"PK\x03\x04",
+            b"\x89PNG\r\n\x1a\n",
+            b"\x7fELF\x02",
+            b"]]]]]]]]",
+        ];
+        for other in others {
+            let source = MemorySource::new(*other);
+            let known = !cannot_begin(other) && look(&*source, true) == Look::Pickle;
+            assert!(!known, "{:?}", String::from_utf8_lossy(other));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Pickles inside the literals of a pickle: given to a loader, or lying there.
+//!
+//! What a loader is given runs while the outer pickle loads; its facts are stated as if it stood in the file. What
+//! only lies there is stated if it is a whole pickle that imports and calls: a payload that waits for its second
+//! stage. Anything else that begins like a pickle is data.
+
+use super::facts::{self, Place, Verdicts};
+use super::salvage::is_plausible;
+use crate::bytes::ReadAt;
+use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, Role, canonical, decoded};
+use crate::fact::Fact;
+use crate::formats::Scan;
+
+/// Pickles within pickles. A loader within a loader is already no model.
+const DEEPEST: u64 = 4;
+/// Longest literal that is decoded from base64 or hexadecimal.
+const LONGEST_ENCODED: u64 = 1 << 20;
+
+/// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
+pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
+    let mut verdicts = Verdicts::new();
+    for nested in &machine.evidence().nested {
+        // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
+        let loaded_too = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..)) && same(&other.content, &nested.content);
+        if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
+            continue;
+        }
+        let clean = depth < DEEPEST && look(scan, machine, nested, place, stream, depth);
+        if let Purpose::Loaded(used, _) = nested.purpose {
+            verdicts.push((used, if clean { "clean" } else { "opaque" }));
+        }
+    }
+    verdicts
+}
+
+fn same(a: &Content, b: &Content) -> bool {
+    matches!((a, b), (Content::Extent(a), Content::Extent(b)) if a == b)
+}
+
+/// Runs nested bytes. True if they are whole pickles to the end.
+fn look(scan: &mut Scan<'_>, outer: &Machine<'_>, nested: &Nested, place: Place, stream: u64, depth: u64) -> bool {
+    let Some((source, inner)) = open(outer, nested, place) else { return false };
+    let torch = matches!(nested.purpose, Purpose::Loaded(_, true));
+    let persistence = if torch { Persistence::Torch } else { Persistence::None };
+    let mut machine = Machine::new(&*source, persistence);
+    machine.limit_lines(1 << 20);
+    let (mut at, mut clean) = (0, true);
+    loop {
+        machine.begin(at);
+        let stopped = matches!(machine.run(scan.budget, u64::MAX), Some(End::Stop));
+        let whole = stopped && (torch || machine.offset() >= source.len());
+        match nested.purpose {
+            Purpose::Data if !whole || !does_something(&machine) => return false,
+            // Raw storages follow the pickles of a checkpoint.
+            Purpose::Loaded(_, true) if at > 0 && !stopped && machine.names().all().is_empty() => return clean,
+            Purpose::Data => {
+                if reaches_interpreter(&machine) {
+                    let detail = format!("a literal of {} bytes is a pickle that calls", source.len());
+                    let effect = Fact::Opcode { effect: "nested-pickle", opcode: "", detail: &detail, stream };
+                    scan.fact(place.offset(nested.at), 0, effect);
+                }
+            }
+            Purpose::Loaded(..) => {}
+        }
+        let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
+        facts::state(scan, &machine, inner, stream, &verdicts);
+        clean &= stopped && verdicts.iter().all(|(_, word)| *word == "clean");
+        at = machine.offset();
+        if !stopped || !torch || at >= source.len() {
+            return clean && stopped;
+        }
+    }
+}
+
+/// A range of a source.
+struct Part<'s> {
+    source: &'s dyn ReadAt,
+    extent: Extent,
+}
+
+impl ReadAt for Part<'_> {
+    fn len(&self) -> u64 {
+        self.extent.len.min(self.source.len().saturating_sub(self.extent.at))
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let want = left.min(buf.len());
+        buf.get_mut(..want).map_or(Ok(0), |buf| self.source.read_at(self.extent.at.saturating_add(offset), buf))
+    }
+}
+
+/// The nested bytes as a source, and where its offsets lie.
+fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<dyn ReadAt + 's>, Place)> {
+    let decoded_here = Place::Decoded(place.offset(nested.at));
+    match &nested.content {
+        Content::Extent(extent) => {
+            let head = outer.source().read_range(extent.at, 4).ok()?;
+            if nested.purpose == Purpose::Data && matches!(head.as_slice(), [b'g', b'A', ..] | [b'8', b'0', ..]) {
+                let want = usize::try_from(extent.len.min(LONGEST_ENCODED)).ok()?;
+                let text = outer.source().read_range(extent.at, want).ok()?;
+                let bytes = decoded(&text).filter(|bytes| bytes.first() == Some(&0x80))?;
+                return Some((Box::new(Bytes(bytes)), decoded_here));
+            }
+            let inner = match place {
+                Place::Range(base) => Place::Range(base.saturating_add(extent.at)),
+                Place::Decoded(_) => place,
+            };
+            Some((Box::new(Part { source: outer.source(), extent: *extent }), inner))
+        }
+        Content::Owned(bytes) => Some((Box::new(Bytes(bytes.clone())), decoded_here)),
+    }
+}
+
+/// Decoded bytes.
+struct Bytes(Vec<u8>);
+
+impl ReadAt for Bytes {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        Ok(n)
+    }
+}
+
+fn does_something(machine: &Machine<'_>) -> bool {
+    machine.calls() > 0 && !machine.names().all().is_empty() && is_plausible(machine)
+}
+
+/// True if the pickle calls into the interpreter or the operating system, which data that waits to be unpickled by
+/// its owner does not.
+fn reaches_interpreter(machine: &Machine<'_>) -> bool {
+    let names = machine.names();
+    names.uses().iter().filter(|entry| entry.invoked).filter_map(|entry| names.get(entry.name)).any(|name| {
+        let root = canonical(&name.module).split('.').next().unwrap_or_default().to_owned();
+        let system = ["os", "posix", "nt", "sys", "subprocess", "importlib", "runpy", "pty", "shutil", "socket", "ctypes"];
+        let words = ["eval", "exec", "compile", "open", "__import__", "execfile", "breakpoint", "input"];
+        system.contains(&root.as_str())
+            || (root == "builtins" && words.contains(&name.function.as_str()))
+            || matches!(
+                name.role,
+                Role::GetAttr | Role::Import | Role::ImportModule | Role::Locate | Role::Unmarshal | Role::Unpickle
+            )
+    })
+}

@@ -1,0 +1,120 @@
+//! From pickle to pickle through a file.
+//!
+//! A loader that calls `pickle.load` several times finds them one behind the other; one that seeks finds them behind
+//! padding. What stands behind the last STOP and is no pickle belongs to the loader (raw storages) or to nobody.
+
+use std::sync::Arc;
+
+use super::facts::{self, Place};
+use super::salvage::{self, Salvage};
+use super::{Dialect, PersistentId, Summary, halt, nested};
+use crate::decode::pickle::{End, Machine, Persistence};
+use crate::fact::Fact;
+use crate::formats::{Halt, Scan};
+
+/// The number that begins a checkpoint of PyTorch before 1.6, little-endian.
+const TORCH_MAGIC: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// Bytes behind the last pickle that are read to see whether they say anything.
+const BLANK_WINDOW: usize = 64 << 10;
+
+/// A walk over the pickles of one input.
+pub(super) struct Walk {
+    dialect: Dialect,
+    /// The outcome so far.
+    pub(super) summary: Summary,
+    /// The highest protocol seen.
+    pub(super) protocol: u8,
+}
+
+impl Walk {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { dialect, summary: Summary::default(), protocol: 0 }
+    }
+
+    /// Interprets what begins at `offset`, and everything behind it that is a pickle.
+    pub(super) fn run(mut self, scan: &mut Scan<'_>, offset: u64) -> Result<Self, Halt> {
+        let source = Arc::clone(&scan.input.source);
+        let mut machine = Machine::new(&*source, self.dialect.persistence());
+        let mut salvage = Salvage::default();
+        let mut at = offset;
+        self.summary.end = offset;
+        loop {
+            machine.begin(at);
+            let end = machine.run(scan.budget, u64::MAX).unwrap_or(End::Stop);
+            let stopped = matches!(end, End::Stop);
+            if at != offset && !stopped && !has_effect(&machine) {
+                // No pickle, but what a loader reads itself or nobody does.
+                if let End::Limit(_) | End::Failed(_) = end {
+                    return halt(end).map_or(Ok(self), Err);
+                }
+                break;
+            }
+            self.finish(scan, &machine, stopped);
+            if let Some(halt) = halt(end) {
+                self.look_behind(scan, &mut machine, &mut salvage, source.len());
+                return Err(halt);
+            }
+            at = machine.offset();
+            self.summary.end = at;
+            if self.summary.streams == 1 && machine.result_number().as_deref() == Some(TORCH_MAGIC) {
+                self.dialect = Dialect::Torch;
+                machine.set_persistence(Persistence::Torch);
+            }
+            if at >= source.len() {
+                return Ok(self);
+            }
+        }
+        if self.dialect == Dialect::Plain {
+            self.look_behind(scan, &mut machine, &mut salvage, source.len());
+        }
+        salvage.exhausted.map_or(Ok(self), |exceeded| Err(exceeded.into()))
+    }
+
+    /// States what a run found.
+    fn finish(&mut self, scan: &mut Scan<'_>, machine: &Machine<'_>, stopped: bool) {
+        let verdicts = nested::look_inside(scan, machine, Place::Range(0), self.summary.streams, 0);
+        facts::state(scan, machine, Place::Range(0), self.summary.streams, &verdicts);
+        let ids = machine.evidence().persistent.iter();
+        self.summary.persistent.extend(ids.map(|id| PersistentId { at: id.at, items: id.items.clone() }));
+        self.summary.streams = self.summary.streams.saturating_add(u64::from(stopped));
+        self.protocol = self.protocol.max(machine.protocol());
+    }
+
+    /// Searches what no loader has been seen to read for pickles, and says that it is there.
+    fn look_behind(&mut self, scan: &mut Scan<'_>, machine: &mut Machine<'_>, salvage: &mut Salvage, len: u64) {
+        let from = self.summary.end.max(machine.start().saturating_add(1));
+        let (mut at, mut gap) = (from, self.summary.end);
+        let broken = self.summary.end < machine.start() || self.summary.streams == 0;
+        while let Some(found) = salvage.next(scan, machine, at) {
+            let detail = format!("a pickle begins at {found:#x}, behind {} bytes of something else", found.saturating_sub(gap));
+            let stream = self.summary.streams;
+            let effect = Fact::Opcode { effect: "hidden-stream", opcode: "PROTO", detail: &detail, stream };
+            scan.fact(found, 0, effect);
+            self.finish(scan, machine, true);
+            gap = machine.offset();
+            at = gap.max(found.saturating_add(1));
+        }
+        if !broken && self.dialect == Dialect::Plain && gap < len && !is_blank(scan, gap) {
+            let bytes = len.saturating_sub(gap);
+            let fact = Fact::Structure {
+                anomaly: "trailing-bytes",
+                format: super::FORMAT.name,
+                detail: "data behind the last pickle",
+                bytes,
+            };
+            scan.fact(gap, bytes, fact);
+        }
+    }
+}
+
+/// True if a run that broke did something that matters before: it is a pickle, a broken one.
+pub(super) fn has_effect(machine: &Machine<'_>) -> bool {
+    !machine.names().all().is_empty() && salvage::is_plausible(machine)
+}
+
+/// True if what lies behind `from` is padding: zeros or blanks.
+fn is_blank(scan: &Scan<'_>, from: u64) -> bool {
+    let tail = scan.input.read(from, BLANK_WINDOW).unwrap_or_default();
+    let whole = tail.len() as u64 == scan.input.len().saturating_sub(from);
+    whole && tail.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
+}
