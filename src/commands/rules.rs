@@ -61,7 +61,8 @@ fn find<'r>(rules: &'r RuleSet, word: &str) -> anyhow::Result<&'r Rule> {
         .take(SUGGESTIONS)
         .map(|rule| format!("{} {}", rule.code, rule.name))
         .collect();
-    let help = if near.is_empty() { "`modelaudit rules` lists all".into() } else { format!("like it: {}", near.join(", ")) };
+    let help =
+        if near.is_empty() { "`modelaudit rules` lists all".into() } else { format!("like it: {}", near.join(", ")) };
     bail!("no rule has the code or name '{}'\n  help: {help}", crate::escape::printable(word, 80))
 }
 

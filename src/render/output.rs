@@ -20,7 +20,9 @@ pub fn to_file(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> io::Re
             Ok(found) if !found.is_file() && !found.is_dir() => {
                 quiet(to_stream(File::options().write(true).open(path)?, write))
             }
-            Ok(found) if found.is_dir() => Err(io::Error::new(ErrorKind::IsADirectory, "the report's path is a folder")),
+            Ok(found) if found.is_dir() => {
+                Err(io::Error::new(ErrorKind::IsADirectory, "the report's path is a folder"))
+            }
             // A link stays a link: what it points to is replaced.
             Ok(_) => replace(&fs::canonicalize(path)?, write),
             Err(error) if error.kind() == ErrorKind::NotFound => replace(&beyond_link(path), write),

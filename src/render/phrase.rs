@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn sizes_round_to_three_digits() {
-        let shown: Vec<String> = [0, 999, 1000, 1234, 99_949, 123_456, 999_950, 1_200_000_000, u64::MAX].map(size).into();
+        let shown: Vec<String> =
+            [0, 999, 1000, 1234, 99_949, 123_456, 999_950, 1_200_000_000, u64::MAX].map(size).into();
         assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 kB", "99.9 kB", "123 kB", "1.0 MB", "1.2 GB", "18.4 EB"]);
     }
 

@@ -164,7 +164,8 @@ fn ensure(holds: bool, key: &str, place: impl Fn() -> String, what: &'static str
 }
 
 fn is_code(text: &str) -> bool {
-    text.strip_prefix('S').is_some_and(|digits| (3..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+    text.strip_prefix('S')
+        .is_some_and(|digits| (3..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_name(text: &str) -> bool {

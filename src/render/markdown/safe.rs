@@ -13,23 +13,19 @@ const CODE_CAP: usize = 300;
 /// Longest explanation, in characters.
 const PROSE_CAP: usize = 4000;
 
-/// `text` as a code span that also fits into a cell of a table: nothing inside is interpreted.
+/// `text` as a code span: nothing inside is interpreted.
 pub(super) fn code(text: &str) -> String {
-    let mut span = String::from("`");
     let text = middle(&printable(text, usize::MAX), CODE_CAP);
-    for c in text.chars() {
-        match c {
-            // The two characters that would end the span or the cell.
-            '`' => span.push_str("\\u{60}"),
-            '|' => span.push_str("\\u{7c}"),
-            c => span.push(c),
-        }
-    }
-    if text.is_empty() {
-        span.push(' ');
-    }
-    span.push('`');
-    span
+    let text = if text.is_empty() { " " } else { &text };
+    // The one character that could end the span.
+    format!("`{}`", text.replace('`', "\\u{60}"))
+}
+
+/// [`code`] in a cell of a table, which a bare `|` would end.
+pub(super) fn cell(text: &str) -> String {
+    let span = code(text);
+    // Renderers differ about a backslash before the one that they take away again.
+    span.replace("\\|", "\\\\u{7c}").replace('|', "\\|")
 }
 
 /// `text` on one line, with nothing in it that Markdown, HTML or a host would act on.
@@ -127,7 +123,8 @@ mod tests {
 
     #[test]
     fn code_spans_hold_what_they_are_given() {
-        assert_eq!(code("a`b|c\n</details>\u{202e}@x"), "`a\\u{60}b\\u{7c}c\\n</details>\\u{202e}@x`");
+        assert_eq!(code("a`b|c\n</details>\u{202e}@x"), "`a\\u{60}b|c\\n</details>\\u{202e}@x`");
+        assert_eq!(cell("a|b\\|c"), "`a\\|b\\\\u{7c}c`");
         assert_eq!(code(""), "` `");
         let long = code(&format!("{}end", "x".repeat(1000)));
         assert!(long.ends_with("end`") && long.chars().count() == CODE_CAP + 2, "{long}");
@@ -142,7 +139,10 @@ mod tests {
 
     #[test]
     fn prose_keeps_code() {
-        assert_eq!(prose("Use `torch.load` with `weights_only`, *not* this."), "Use `torch.load` with `weights_only`, \\*not\\* this.");
+        assert_eq!(
+            prose("Use `torch.load` with `weights_only`, *not* this."),
+            "Use `torch.load` with `weights_only`, \\*not\\* this."
+        );
         assert_eq!(prose("an odd ` one"), "an odd \\` one");
     }
 
