@@ -1,9 +1,11 @@
 //! Text in Markdown that cannot be more than text, whoever wrote it.
 //!
-//! Comments are rendered by hosts that go beyond CommonMark: names after `@` notify people, `#1` links an issue, bare
+//! Comments are rendered by hosts that go beyond `CommonMark`: names after `@` notify people, `#1` links an issue, bare
 //! addresses become links, and some act on these after the Markdown is gone, so that a backslash does not stop them.
 //! None of them looks into code spans. So whatever a scanned file could have written is shown as code, and the rest
 //! loses the characters that could make it act.
+
+use std::fmt::Write as _;
 
 use crate::escape::printable;
 
@@ -43,7 +45,8 @@ pub(super) fn text(text: &str) -> String {
             '.' if before.eq_ignore_ascii_case(&'w') => out.push_str("\\\\u{2e}"),
             // Issues, requests, snippets, milestones, labels, epics of the hosts.
             '#' | '!' | '$' | '%' | '~' | '&' | '^' if next.is_alphanumeric() || "\"'".contains(next) => {
-                out.push_str(&format!("\\\\u{{{:x}}}", u32::from(c)));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\\\u{{{:x}}}", u32::from(c));
             }
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '$' | '&' | '#' | '!' => {
                 out.push('\\');
@@ -59,7 +62,7 @@ pub(super) fn text(text: &str) -> String {
 /// An explanation: [`text`] whose code spans stay code spans.
 pub(super) fn prose(source: &str) -> String {
     let cut: String = source.chars().take(PROSE_CAP).collect();
-    if cut.matches('`').count() % 2 != 0 {
+    if !cut.matches('`').count().is_multiple_of(2) {
         return text(&cut);
     }
     let mut out = String::new();
