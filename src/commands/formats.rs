@@ -29,7 +29,7 @@ fn text(page: &mut Page<'_>) -> io::Result<()> {
     for format in FORMATS {
         page.gap()?;
         let title = if format.title == format.name { "" } else { format.title };
-        page.styled_line(Style::new().bold(), &format!("{}  {title}", format.name).trim_end().to_owned())?;
+        page.styled_line(Style::new().bold(), &format!("{}  {title}", format.name))?;
         let facts = [
             ("names:  ", names(format)),
             ("checks: ", format.checks.to_owned()),
@@ -72,7 +72,9 @@ pub fn markdown() -> String {
         };
         let cells = [&format!("{title} `{}`", format.name), kind(format), &names(format), loading(format)];
         let cells = cells.into_iter().map(str::to_owned).chain([cell(format.checks)]);
-        page.push_str(&format!("| {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+        page.push_str("| ");
+        page.push_str(&cells.collect::<Vec<_>>().join(" | "));
+        page.push_str(" |\n");
     }
     page
 }

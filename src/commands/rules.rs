@@ -182,7 +182,7 @@ fn write_json(value: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 fn section(rule: &Rule) -> String {
-    let refs: String = rule.refs.iter().map(|link| format!("- <{link}>\n")).collect();
+    let refs = rule.refs.iter().fold(String::new(), |list, link| list + "- <" + link + ">\n");
     let refs = if refs.is_empty() { refs } else { format!("\n{refs}") };
     format!(
         "## {} {}\n\n{} — {}\n\n{}\n\n**What to do.** {}\n{refs}",

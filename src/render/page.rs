@@ -26,10 +26,10 @@ impl<'w> Page<'w> {
         Self { out, color, width: width.max(NARROWEST), blank: true, section: String::new() }
     }
 
-    /// One line as it is, however long: names of files are for copying.
+    /// One line, however long: names of files are for copying.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.blank = false;
-        writeln!(self.out, "{text}")
+        writeln!(self.out, "{}", text.trim_end())
     }
 
     /// One line in one style.

@@ -26,7 +26,8 @@ pub fn rich() -> Report {
     report.scanner_names = vec!["pickle".into(), "safetensors".into(), "zip".into()];
     report.issues = findings();
     report.diff = Some(diff());
-    report.assets = vec![asset("models/evil.pt", "pytorch-zip", 4096), asset("weights.safetensors", "safetensors", 1234)];
+    report.assets =
+        vec![asset("models/evil.pt", "pytorch-zip", 4096), asset("weights.safetensors", "safetensors", 1234)];
     report.coverage = coverage();
     report.errors = vec!["the target 'missing.pt' does not exist".into()];
     report.notes = vec!["2 files are Git LFS pointers whose objects are not in the local cache".into()];
@@ -140,7 +141,7 @@ pub fn finding(code: &str, name: &str, level: Severity, path: &str, members: &[&
         members,
         offset: Some(28),
         length: Some(14),
-        why: "The `os` module starts processes. Whoever loads the file runs them with his own rights, e.g. on a \
+        why: "The `os` module starts processes. Whoever loads the file runs them with their own rights, e.g. on a \
               build machine."
             .into(),
         fix: "Do not load this file. Ask its author for `safetensors`, or load it with `weights_only=True`.".into(),
@@ -169,18 +170,26 @@ fn findings() -> Vec<Finding> {
     again.details = Map::new();
     (again.occurrences, again.length, again.severity) = (1, None, Severity::High);
     (again.severity_score, again.safety_level) = (Severity::High.score(), Severity::High.safety_level());
-    let mut accepted = finding("S201", "pickle-reduce", Severity::Critical, "models/old.pkl", &[], "builtins.eval is called");
+    let mut accepted =
+        finding("S201", "pickle-reduce", Severity::Critical, "models/old.pkl", &[], "builtins.eval is called");
     accepted.suppression = Some(Suppression {
         source: "config".into(),
         reason: Some("made by our own pipeline".into()),
         owner: Some("ml-platform".into()),
         expires: Some("2027-01-31".into()),
     });
-    let mut trailing = finding("S902", "trailing-data", Severity::Medium, "weights.safetensors", &[],
-        "64 bytes follow the last tensor");
+    let mut trailing = finding(
+        "S902",
+        "trailing-data",
+        Severity::Medium,
+        "weights.safetensors",
+        &[],
+        "64 bytes follow the last tensor",
+    );
     trailing.state = State::Unchanged;
     trailing.cve = vec!["CVE-2024-12345".into()];
-    let mut whole = finding("S1101", "unusual-name", Severity::Info, "weights.safetensors", &[], "the name has two extensions");
+    let mut whole =
+        finding("S1101", "unusual-name", Severity::Info, "weights.safetensors", &[], "the name has two extensions");
     (whole.offset, whole.length) = (None, None);
     vec![called, again, accepted, trailing, whole]
 }
@@ -217,8 +226,11 @@ fn coverage() -> Vec<Coverage> {
     };
     let mut files = vec![
         file("models/evil.pt", Status::Complete, None),
-        file("models/broken.safetensors", Status::Partial,
-            Some("malformed at 0x2c: a tensor ends behind the end of the file, which the header does not allow")),
+        file(
+            "models/broken.safetensors",
+            Status::Partial,
+            Some("malformed at 0x2c: a tensor ends behind the end of the file, which the header does not allow"),
+        ),
         file("models/gone.bin", Status::Failed, Some("permission denied")),
     ];
     let unread = Some("no decoder for this format in this build");

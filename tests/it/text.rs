@@ -60,7 +60,11 @@ fn long_text_wraps_at_eighty_columns() {
         finding.rule_name = "a-rule-with-quite-a-long-name-for-testing".into();
         finding.related_rules = (100..120).map(|n| format!("S{n}")).collect();
     });
-    report.coverage.iter_mut().filter_map(|file| file.reason.as_mut()).for_each(|reason| *reason = "because ".repeat(40));
+    report
+        .coverage
+        .iter_mut()
+        .filter_map(|file| file.reason.as_mut())
+        .for_each(|reason| *reason = "because ".repeat(40));
     report.errors = vec!["e".repeat(300)];
     for verbosity in [Verbosity::Quiet, Verbosity::Normal, Verbosity::Verbose] {
         let text = with(&report, verbosity);

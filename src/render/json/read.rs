@@ -60,7 +60,9 @@ pub enum ReadError {
 /// As [`read`], and those of the stream.
 pub fn read_from(stream: impl Read) -> Result<Report, ReadError> {
     let mut bytes = Vec::new();
-    stream.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    let mut capped = stream.take(MAX_BYTES as u64 + 1);
+    #[expect(clippy::disallowed_methods, reason = "the line before caps it")]
+    capped.read_to_end(&mut bytes)?;
     read(&bytes)
 }
 
@@ -112,7 +114,7 @@ fn verdict(report: &Report) -> Verdict {
 }
 
 fn check(report: &Report) -> Result<(), ReadError> {
-    ensure(report.tool.name == "modelaudit", "tool.name", || String::new(), "written by another program")?;
+    ensure(report.tool.name == "modelaudit", "tool.name", String::new, "written by another program")?;
     let times = [report.start_time, report.duration];
     ensure(times.iter().all(|time| *time >= 0.0), "start_time, duration", String::new, "not a time")?;
     for (n, finding) in report.issues.iter().enumerate() {
@@ -204,7 +206,7 @@ fn cleanse(report: &mut Report) {
     }
     if let Some(Diff { mode, base, merge_base, head, full_scan_reason, changed, fixed }) = diff {
         [base, merge_base, head, full_scan_reason].into_iter().flatten().chain([mode]).for_each(clean);
-        changed.iter_mut().for_each(|change| clean(&mut change.change));
+        changed.iter_mut().map(|change| &mut change.change).for_each(clean);
         fixed.iter_mut().for_each(cleanse_finding);
     }
     issues.iter_mut().for_each(cleanse_finding);

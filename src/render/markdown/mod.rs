@@ -92,6 +92,7 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
         Ok(written?)
     });
     environment.add_filter("code", |text: &str| Value::from_safe_string(safe::code(text)));
+    environment.add_filter("cell", |text: &str| Value::from_safe_string(safe::cell(text)));
     environment.add_filter("prose", |text: &str| Value::from_safe_string(safe::prose(text)));
     environment
         .add_filter("fenced", |text: &str, language: &str| Value::from_safe_string(safe::fenced(text, language)));

@@ -1,9 +1,11 @@
 //! Text in Markdown that cannot be more than text, whoever wrote it.
 //!
-//! Comments are rendered by hosts that go beyond CommonMark: names after `@` notify people, `#1` links an issue, bare
+//! Comments are rendered by hosts that go beyond `CommonMark`: names after `@` notify people, `#1` links an issue, bare
 //! addresses become links, and some act on these after the Markdown is gone, so that a backslash does not stop them.
 //! None of them looks into code spans. So whatever a scanned file could have written is shown as code, and the rest
 //! loses the characters that could make it act.
+
+use std::fmt::Write as _;
 
 use crate::escape::printable;
 
@@ -13,23 +15,19 @@ const CODE_CAP: usize = 300;
 /// Longest explanation, in characters.
 const PROSE_CAP: usize = 4000;
 
-/// `text` as a code span that also fits into a cell of a table: nothing inside is interpreted.
+/// `text` as a code span: nothing inside is interpreted.
 pub(super) fn code(text: &str) -> String {
-    let mut span = String::from("`");
     let text = middle(&printable(text, usize::MAX), CODE_CAP);
-    for c in text.chars() {
-        match c {
-            // The two characters that would end the span or the cell.
-            '`' => span.push_str("\\u{60}"),
-            '|' => span.push_str("\\u{7c}"),
-            c => span.push(c),
-        }
-    }
-    if text.is_empty() {
-        span.push(' ');
-    }
-    span.push('`');
-    span
+    let text = if text.is_empty() { " " } else { &text };
+    // The one character that could end the span.
+    format!("`{}`", text.replace('`', "\\u{60}"))
+}
+
+/// [`code`] in a cell of a table, which a bare `|` would end.
+pub(super) fn cell(text: &str) -> String {
+    let span = code(text);
+    // Renderers differ about a backslash before the one that they take away again.
+    span.replace("\\|", "\\\\u{7c}").replace('|', "\\|")
 }
 
 /// `text` on one line, with nothing in it that Markdown, HTML or a host would act on.
@@ -47,7 +45,8 @@ pub(super) fn text(text: &str) -> String {
             '.' if before.eq_ignore_ascii_case(&'w') => out.push_str("\\\\u{2e}"),
             // Issues, requests, snippets, milestones, labels, epics of the hosts.
             '#' | '!' | '$' | '%' | '~' | '&' | '^' if next.is_alphanumeric() || "\"'".contains(next) => {
-                out.push_str(&format!("\\\\u{{{:x}}}", u32::from(c)));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\\\u{{{:x}}}", u32::from(c));
             }
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '$' | '&' | '#' | '!' => {
                 out.push('\\');
@@ -63,7 +62,7 @@ pub(super) fn text(text: &str) -> String {
 /// An explanation: [`text`] whose code spans stay code spans.
 pub(super) fn prose(source: &str) -> String {
     let cut: String = source.chars().take(PROSE_CAP).collect();
-    if cut.matches('`').count() % 2 != 0 {
+    if !cut.matches('`').count().is_multiple_of(2) {
         return text(&cut);
     }
     let mut out = String::new();
@@ -127,7 +126,8 @@ mod tests {
 
     #[test]
     fn code_spans_hold_what_they_are_given() {
-        assert_eq!(code("a`b|c\n</details>\u{202e}@x"), "`a\\u{60}b\\u{7c}c\\n</details>\\u{202e}@x`");
+        assert_eq!(code("a`b|c\n</details>\u{202e}@x"), "`a\\u{60}b|c\\n</details>\\u{202e}@x`");
+        assert_eq!(cell("a|b\\|c"), "`a\\|b\\\\u{7c}c`");
         assert_eq!(code(""), "` `");
         let long = code(&format!("{}end", "x".repeat(1000)));
         assert!(long.ends_with("end`") && long.chars().count() == CODE_CAP + 2, "{long}");
