@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use anyhow::bail;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::cli::ListFormat;
 use crate::finding::Severity;
 use crate::render::page::Page;
-use crate::rules::{Rule, RuleSet, Status};
+use crate::rules::{Rule, RuleSet, Status, doc};
 
 /// Most rules that are suggested for a word that is none.
 const SUGGESTIONS: usize = 5;
@@ -30,17 +30,10 @@ pub fn run(
     match (format, one) {
         (ListFormat::Text, None) => list(rules, &mut Page::new(out, color, width))?,
         (ListFormat::Text, Some(rule)) => explain(rule, &mut Page::new(out, color, width))?,
-        (ListFormat::Json, None) => {
-            let all: Vec<Value> = rules.rules().iter().map(entry).collect();
-            write_json(&all.into(), out)?;
-        }
-        (ListFormat::Json, Some(rule)) => write_json(&entry(rule), out)?,
-        (ListFormat::Markdown, None) => {
-            for (n, rule) in rules.rules().iter().enumerate() {
-                write!(out, "{}{}", if n > 0 { "\n" } else { "" }, section(rule))?;
-            }
-        }
-        (ListFormat::Markdown, Some(rule)) => out.write_all(section(rule).as_bytes())?,
+        (ListFormat::Json, None) => write_json(&doc::listing(rules), out)?,
+        (ListFormat::Json, Some(rule)) => write_json(&doc::Entry::of(rule), out)?,
+        (ListFormat::Markdown, None) => out.write_all(doc::rules_markdown(rules).as_bytes())?,
+        (ListFormat::Markdown, Some(rule)) => out.write_all(doc::explain(rule).as_bytes())?,
     }
     Ok(())
 }
@@ -103,7 +96,7 @@ fn explain(rule: &Rule, page: &mut Page<'_>) -> io::Result<()> {
     for (label, text) in rows.iter().filter(|(_, text)| !text.is_empty()) {
         page.labelled("", label, Style::new().dimmed(), text)?;
     }
-    rule.refs.iter().try_for_each(|link| page.line(link))
+    rule.links().iter().try_for_each(|link| page.line(link))
 }
 
 /// Paragraphs are wrapped; what is indented or fenced stays as it is.
@@ -147,50 +140,8 @@ const fn state(rule: &Rule) -> Option<&'static str> {
     }
 }
 
-fn entry(rule: &Rule) -> Value {
-    let mut facts: Vec<&str> = rule.on.iter().map(|clause| clause.fact.as_str()).collect();
-    facts.sort_unstable();
-    facts.dedup();
-    json!({
-        "code": rule.code,
-        "name": rule.name,
-        "title": rule.title,
-        "severity": rule.severity,
-        "why": rule.why,
-        "fix": rule.fix,
-        "cwe": rule.cwe,
-        "cve": rule.cve,
-        "atlas": rule.atlas,
-        "refs": rule.refs,
-        "precision": rule.precision,
-        "prisma": rule.prisma,
-        "aliases": rule.aliases,
-        "since": rule.since,
-        "status": match rule.status {
-            None => "active",
-            Some(Status::Planned) => "planned",
-            Some(Status::Policy) => "policy",
-        },
-        "facts": facts,
-    })
-}
-
-fn write_json(value: &Value, out: &mut dyn Write) -> anyhow::Result<()> {
+fn write_json(value: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)?;
     Ok(())
-}
-
-fn section(rule: &Rule) -> String {
-    let refs = rule.refs.iter().fold(String::new(), |list, link| list + "- <" + link + ">\n");
-    let refs = if refs.is_empty() { refs } else { format!("\n{refs}") };
-    format!(
-        "## {} {}\n\n{} — {}\n\n{}\n\n**What to do.** {}\n{refs}",
-        rule.code,
-        rule.name,
-        rule.title,
-        severities(rule),
-        rule.why.trim(),
-        rule.fix.trim(),
-    )
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use modelaudit::commands::{ListFormat, formats, render, rules};
+use modelaudit::cli::ListFormat;
+use modelaudit::commands::{formats, render, rules};
 use modelaudit::render::json;
 use modelaudit::rules::{GlobalTable, RuleSet};
 use serde_json::Value;
@@ -72,7 +73,7 @@ fn a_rule_is_explained_by_code_name_or_alias() {
         assert_eq!(list(Some(word), ListFormat::Text), list(Some("S101"), ListFormat::Text));
     }
     let one: Value = serde_json::from_str(&list(Some("S101"), ListFormat::Json)).unwrap();
-    assert_eq!(one["facts"], serde_json::json!(["executable"]));
+    assert_eq!(one["code"], "S101");
     assert!(list(Some("S101"), ListFormat::Markdown).contains("os-module-import"));
 }
 

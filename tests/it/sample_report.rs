@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 
 /// Everything that must not reach a reader as it is: terminal control, reordering, invisible and line-breaking
 /// characters.
-pub const HIDDEN: [char; 9] =
+pub(crate) const HIDDEN: [char; 9] =
     ['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{2028}', '\u{feff}', '\u{e0041}'];
 
 /// A name that tries everything at once.
-pub const HOSTILE: &str = "m`|</details>\n\r\u{1b}[2J\u{202e}@everyone ![x](http://evil.example/x) <img src=x> #1 \
+pub(crate) const HOSTILE: &str = "m`|</details>\n\r\u{1b}[2J\u{202e}@everyone ![x](http://evil.example/x) <img src=x> #1 \
                            -->```\u{200b}\u{2028}\u{9b}\u{e0041}\u{feff}\u{2066}\u{7}.pt";
 
 /// Findings of three files, a change under review, and every kind of coverage.
-pub fn rich() -> Report {
+pub(crate) fn rich() -> Report {
     let mut report = empty();
     report.verdict = Verdict::Fail;
     report.start_time = 1_750_168_822.5;
@@ -40,7 +40,7 @@ pub fn rich() -> Report {
 }
 
 /// A run that looked at nothing.
-pub fn empty() -> Report {
+pub(crate) fn empty() -> Report {
     Report {
         schema_version: 1,
         tool: Tool {
@@ -57,6 +57,7 @@ pub fn empty() -> Report {
         files_ignored: 0,
         has_errors: false,
         scanner_names: vec![],
+        checkout: None,
         diff: None,
         issues: vec![],
         assets: vec![],
@@ -68,7 +69,7 @@ pub fn empty() -> Report {
 }
 
 /// A report whose every text is hostile.
-pub fn hostile() -> Report {
+pub(crate) fn hostile() -> Report {
     let mut report = rich();
     let text = || HOSTILE.to_owned();
     let spoil = |finding: &mut Finding| {
@@ -108,7 +109,7 @@ pub fn hostile() -> Report {
 }
 
 /// The rich report with `count` findings.
-pub fn many(count: usize) -> Report {
+pub(crate) fn many(count: usize) -> Report {
     let mut report = rich();
     report.issues = (0..count)
         .map(|n| {
@@ -121,12 +122,12 @@ pub fn many(count: usize) -> Report {
 }
 
 /// True if nothing in `text` could act on a terminal or hide.
-pub fn is_visible(text: &str) -> bool {
+pub(crate) fn is_visible(text: &str) -> bool {
     !text.contains(HIDDEN) && text.chars().all(|c| c == '\n' || !modelaudit::escape::is_hidden(c))
 }
 
 /// A finding with the parts that tests care about.
-pub fn finding(code: &str, name: &str, level: Severity, path: &str, members: &[&str], message: &str) -> Finding {
+pub(crate) fn finding(code: &str, name: &str, level: Severity, path: &str, members: &[&str], message: &str) -> Finding {
     let members: Vec<String> = members.iter().map(ToString::to_string).collect();
     Finding {
         rule_code: code.into(),
