@@ -16,9 +16,10 @@ impl Machine<'_> {
     /// Skips the raw array behind a BUILD that restores a wrapper of joblib.
     pub(super) fn skip_array(&mut self, target: Value, state: Value, by: By) -> Result<(), End> {
         let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
-        let is_wrapper = self.names.get(class).is_some_and(|name| {
-            name.function == "NumpyArrayWrapper" && name.module.ends_with("numpy_pickle")
-        });
+        let is_wrapper = self
+            .names
+            .get(class)
+            .is_some_and(|name| name.function == "NumpyArrayWrapper" && name.module.ends_with("numpy_pickle"));
         if !is_wrapper {
             return Ok(());
         }
@@ -64,9 +65,10 @@ impl Machine<'_> {
         let kind = letters.next()?;
         let state = self.cells.field(self.cells.field(dtype, 4), 1);
         // The flags of a structured type say whether a field holds objects.
-        let holds_objects = self.cells.items(state).is_some_and(|state| {
-            matches!(state.get(7), Some(Value::Int(flags)) if flags & 1 == 1 && kind == 'V')
-        });
+        let holds_objects = self
+            .cells
+            .items(state)
+            .is_some_and(|state| matches!(state.get(7), Some(Value::Int(flags)) if flags & 1 == 1 && kind == 'V'));
         if kind == 'O' || holds_objects {
             return Some(ItemSize::Object);
         }

@@ -137,7 +137,11 @@ impl Machine<'_> {
                 if known && !items.is_empty() { Outcome::resolved(None) } else { Outcome::unresolved() }
             }
             Role::Partial => {
-                if self.is_resolved(item(0)) { Outcome::resolved(None) } else { Outcome::unresolved() }
+                if self.is_resolved(item(0)) {
+                    Outcome::resolved(None)
+                } else {
+                    Outcome::unresolved()
+                }
             }
             Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
             Role::Keyed => self.keyed(items, keywords, by, depth),
@@ -212,9 +216,9 @@ impl Machine<'_> {
                 let all = self.cells.tuple(bound);
                 match self.get_attribute(first, name, by).value {
                     Some(function) => self.invoke(function, all, keywords, by, depth.saturating_add(1)),
-                    None => self.invoke_method(first, name, bound, by).unwrap_or_else(|| {
-                        self.unresolved_call(callee, arguments, by)
-                    }),
+                    None => self
+                        .invoke_method(first, name, bound, by)
+                        .unwrap_or_else(|| self.unresolved_call(callee, arguments, by)),
                 }
             }
             Role::GetAttr => {
@@ -434,7 +438,9 @@ impl Machine<'_> {
     /// Something decoded is used as more than data: say so at its decoder.
     pub(super) fn feed(&mut self, value: Value) {
         let decoder = match value {
-            Value::Computed(id) => usize::try_from(id).ok().and_then(|id| self.computed.get(id)).and_then(|c| c.decoder),
+            Value::Computed(id) => {
+                usize::try_from(id).ok().and_then(|id| self.computed.get(id)).and_then(|c| c.decoder)
+            }
             _ => None,
         };
         if let Some(used) = decoder.and_then(|id| self.names.use_mut(id)) {

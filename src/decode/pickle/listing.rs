@@ -60,8 +60,19 @@ impl<'s> Listing<'s> {
             }
         };
         let note = match code {
-            op::STACK_GLOBAL | op::GET | op::BINGET | op::LONG_BINGET | op::REDUCE | op::INST | op::OBJ | op::NEWOBJ
-            | op::NEWOBJ_EX | op::EXT1 | op::EXT2 | op::EXT4 | op::BINPERSID => machine.show(top),
+            op::STACK_GLOBAL
+            | op::GET
+            | op::BINGET
+            | op::LONG_BINGET
+            | op::REDUCE
+            | op::INST
+            | op::OBJ
+            | op::NEWOBJ
+            | op::NEWOBJ_EX
+            | op::EXT1
+            | op::EXT2
+            | op::EXT4
+            | op::BINPERSID => machine.show(top),
             op::MEMOIZE => format!("slot {}", machine.memo.entries().saturating_sub(1)),
             _ => String::new(),
         };
@@ -72,8 +83,17 @@ impl<'s> Listing<'s> {
 fn is_string(code: u8) -> bool {
     matches!(
         code,
-        op::STRING | op::UNICODE | op::BINSTRING | op::SHORT_BINSTRING | op::BINUNICODE | op::SHORT_BINUNICODE
-            | op::BINUNICODE8 | op::BINBYTES | op::SHORT_BINBYTES | op::BINBYTES8 | op::BYTEARRAY8
+        op::STRING
+            | op::UNICODE
+            | op::BINSTRING
+            | op::SHORT_BINSTRING
+            | op::BINUNICODE
+            | op::SHORT_BINUNICODE
+            | op::BINUNICODE8
+            | op::BINBYTES
+            | op::SHORT_BINBYTES
+            | op::BINBYTES8
+            | op::BYTEARRAY8
     )
 }
 

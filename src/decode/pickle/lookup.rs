@@ -116,7 +116,11 @@ impl Machine<'_> {
             Value::Int(_) => "int",
             Value::Number(_) => "float",
             Value::Str(_) | Value::Bytes(_) | Value::Computed(_) => {
-                if self.is_text(value)? { "str" } else { "bytes" }
+                if self.is_text(value)? {
+                    "str"
+                } else {
+                    "bytes"
+                }
             }
             Value::Node(_) => match self.cells.kind(value)? {
                 Kind::Tuple => "tuple",
@@ -152,7 +156,9 @@ impl Machine<'_> {
                     return Some(value);
                 }
                 match self.cells.field(object, 1) {
-                    Value::Global(id) if self.names.get(id).is_some_and(|n| n.role == Role::Partial) && name == b"func" => {
+                    Value::Global(id)
+                        if self.names.get(id).is_some_and(|n| n.role == Role::Partial) && name == b"func" =>
+                    {
                         self.cells.items(self.cells.field(object, 2))?.first().copied()
                     }
                     Value::Global(id) if self.names.get(id).is_some_and(|n| is_opaque(n.role)) => None,
@@ -182,7 +188,9 @@ impl Machine<'_> {
                     let pairs = self.cells.items(object)?;
                     let wanted = self.whole(key);
                     pairs.rchunks_exact(2).find_map(|pair| match *pair {
-                        [known, value] if known == key || (wanted.is_some() && self.whole(known) == wanted) => Some(value),
+                        [known, value] if known == key || (wanted.is_some() && self.whole(known) == wanted) => {
+                            Some(value)
+                        }
                         _ => None,
                     })
                 }
@@ -190,9 +198,9 @@ impl Machine<'_> {
                     let items = self.cells.items(object)?;
                     match key {
                         Value::Int(index) => {
-                            let index = usize::try_from(index).ok().or_else(|| {
-                                items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
-                            })?;
+                            let index = usize::try_from(index)
+                                .ok()
+                                .or_else(|| items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?))?;
                             items.get(index).copied()
                         }
                         _ => None,

@@ -440,7 +440,11 @@ impl<'s> Machine<'s> {
         }
         self.frame_end = None;
         if next > end {
-            let detail = format!("{} at {:#x} reaches over the end of its frame at {end:#x}", opcode::mnemonic(token.code), token.at);
+            let detail = format!(
+                "{} at {:#x} reaches over the end of its frame at {end:#x}",
+                opcode::mnemonic(token.code),
+                token.at
+            );
             self.evidence.anomaly("frame-divergence", opcode::mnemonic(token.code), token.at, detail);
         }
     }

@@ -34,9 +34,9 @@ impl Memo {
 
     pub(super) fn get(&self, index: u64) -> Option<Value> {
         let dense = usize::try_from(index).ok().and_then(|index| self.dense.get(index)).copied();
-        dense.filter(|value| !matches!(value, Value::Head(..))).or_else(|| {
-            if self.sparse.is_empty() { None } else { self.sparse.get(&index).copied() }
-        })
+        dense
+            .filter(|value| !matches!(value, Value::Head(..)))
+            .or_else(|| if self.sparse.is_empty() { None } else { self.sparse.get(&index).copied() })
     }
 
     pub(super) fn put(&mut self, index: u64, value: Value) -> Result<(), Exceeded> {

@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn names_are_told_from_imitations() {
-        for path in ["os", "numpy.core._multiarray", "__torch__.___torch_mangle_0.Net", "模型.网络", "f.<locals>.g"] {
+        for path in ["os", "numpy.core._multiarray", "__torch__.___torch_mangle_0.Net", "模型.网络", "f.<locals>.g"]
+        {
             assert_eq!(spelling(path), Spelling::Plain, "{path}");
         }
         for path in ["", "os ", "a..b", "1a", "os\r", "a-b"] {

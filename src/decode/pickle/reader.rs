@@ -304,8 +304,7 @@ mod tests {
         let tokens = read(b"X\x02\0\0\0abcos name\nsystem\nS'x'\n");
         let operands: Vec<_> = tokens.into_iter().map(|token| token.unwrap().operand).collect();
         let at = |at, len| Extent { at, len };
-        let expected =
-            [Operand::Bytes(at(5, 2)), Operand::Names(at(8, 7), at(16, 6)), Operand::Bytes(at(24, 3))];
+        let expected = [Operand::Bytes(at(5, 2)), Operand::Names(at(8, 7), at(16, 6)), Operand::Bytes(at(24, 3))];
         assert_eq!(operands, expected);
     }
 

@@ -132,11 +132,23 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         "codecs" | "base64" | "binascii" | "zlib" | "gzip" | "bz2" | "lzma" | "_lzma" | "_bz2" | "uu" | "quopri" => {
             codec(module, function)
         }
-        "pickle" | "dill" | "dill._dill" | "cloudpickle" | "cloudpickle.cloudpickle" | "joblib.numpy_pickle"
-        | "joblib" | "copyreg" | "torch" | "torch.storage" | "torch.serialization" | "marshal"
-        | "torch.utils._config_module" | "lib2to3.pgen2.grammar" | "pandas" | "pandas.io.pickle" | "jsonpickle" => {
-            library(module, function)
-        }
+        "pickle"
+        | "dill"
+        | "dill._dill"
+        | "cloudpickle"
+        | "cloudpickle.cloudpickle"
+        | "joblib.numpy_pickle"
+        | "joblib"
+        | "copyreg"
+        | "torch"
+        | "torch.storage"
+        | "torch.serialization"
+        | "marshal"
+        | "torch.utils._config_module"
+        | "lib2to3.pgen2.grammar"
+        | "pandas"
+        | "pandas.io.pickle"
+        | "jsonpickle" => library(module, function),
         _ => other(module, function),
     }
     .or_bound(function)
@@ -243,7 +255,10 @@ fn library(module: &str, function: &str) -> Role {
         ("copyreg", "add_extension") => Role::AddExtension,
         ("torch.storage", "_load_from_bytes") | ("torch" | "torch.serialization", "load") => Role::UnpickleTorch,
         ("marshal", "loads" | "load") => Role::Unmarshal,
-        ("pickle" | "dill" | "dill._dill" | "cloudpickle" | "cloudpickle.cloudpickle", "loads" | "load" | "_loads" | "_load")
+        (
+            "pickle" | "dill" | "dill._dill" | "cloudpickle" | "cloudpickle.cloudpickle",
+            "loads" | "load" | "_loads" | "_load",
+        )
         | ("pickle", "Unpickler" | "_Unpickler")
         | ("joblib" | "joblib.numpy_pickle", "load" | "_unpickle")
         | ("torch.utils._config_module", "ConfigModule.load_config")

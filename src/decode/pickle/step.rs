@@ -319,9 +319,8 @@ impl Machine<'_> {
         for operand in [module, name] {
             self.feed(operand);
         }
-        let text = |machine: &Self, value| {
-            machine.is_text(value).filter(|&text| text).and_then(|_| machine.name_text(value))
-        };
+        let text =
+            |machine: &Self, value| machine.is_text(value).filter(|&text| text).and_then(|_| machine.name_text(value));
         let (module_text, name_text) = (text(self, module), text(self, name));
         let value = match (module_text, name_text) {
             (Some(module), Some(name)) => self.find(&module, &name, by),

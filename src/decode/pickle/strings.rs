@@ -41,13 +41,21 @@ impl Machine<'_> {
             b"upper" => text.to_ascii_uppercase(),
             b"swapcase" => text
                 .iter()
-                .map(|byte| if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() })
+                .map(
+                    |byte| {
+                        if byte.is_ascii_lowercase() { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() }
+                    },
+                )
                 .collect(),
             b"strip" | b"lstrip" | b"rstrip" => {
                 let set = argument(self, 0).unwrap_or_else(|| b" \t\r\n\x0b\x0c".to_vec());
                 let keep = |byte: &u8| !set.contains(byte);
                 let first = if method == b"rstrip" { 0 } else { text.iter().position(keep).unwrap_or(text.len()) };
-                let last = if method == b"lstrip" { text.len() } else { text.iter().rposition(keep).map_or(0, |at| at.saturating_add(1)) };
+                let last = if method == b"lstrip" {
+                    text.len()
+                } else {
+                    text.iter().rposition(keep).map_or(0, |at| at.saturating_add(1))
+                };
                 text.get(first..last.max(first))?.to_vec()
             }
             b"removeprefix" => text.strip_prefix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
@@ -319,7 +327,8 @@ impl Machine<'_> {
 
     /// `encode(text, encoding)`: with Latin-1 how protocols 0 to 2 write bytes.
     pub(super) fn encode(&mut self, object: Value, encoding: Value) -> Option<Value> {
-        let text = self.content(object, ENCODED_AT_ONCE.saturating_add(1)).filter(|text| text.len() <= ENCODED_AT_ONCE)?;
+        let text =
+            self.content(object, ENCODED_AT_ONCE.saturating_add(1)).filter(|text| text.len() <= ENCODED_AT_ONCE)?;
         let codec = self.codec_name(encoding)?;
         match codec::encode_text(&text, &codec) {
             Some(bytes) => self.compute(false, bytes, None),

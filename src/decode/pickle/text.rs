@@ -163,7 +163,11 @@ pub(super) fn push_code(code: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     } else {
         let continuation = |shift: u32| 0x80 | u8::try_from(code >> shift & 0x3f).unwrap_or_default();
-        out.extend_from_slice(&[0xe0 | u8::try_from(code >> 12 & 0xf).unwrap_or_default(), continuation(6), continuation(0)]);
+        out.extend_from_slice(&[
+            0xe0 | u8::try_from(code >> 12 & 0xf).unwrap_or_default(),
+            continuation(6),
+            continuation(0),
+        ]);
     }
 }
 
