@@ -216,11 +216,13 @@ impl Walk {
             );
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
-        if !top && options.payload && input.extent.is_none() {
-            if let Ok(found) = payload::pass(&*input.source, &self.budget) {
-                for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
-                    carved(sink, &input.name, at, found);
-                }
+        if !top
+            && options.payload
+            && input.extent.is_none()
+            && let Ok(found) = payload::pass(&*input.source, &self.budget)
+        {
+            for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
+                carved(sink, &input.name, at, found);
             }
         }
     }

@@ -142,7 +142,7 @@ impl Look {
             OutputFormat::Json => json::write(report, out),
             OutputFormat::Sarif => sarif::write(report, &sarif::Options::default(), out),
             OutputFormat::Cyclonedx => {
-                let timestamp = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+                let timestamp = variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
                 let (version, reproducible) = (self.sbom, self.reproducible);
                 let options = cyclonedx::Options { version, reproducible, timestamp, name: None };
                 cyclonedx::write(report, &options, out)
@@ -159,9 +159,15 @@ impl Look {
     }
 }
 
+/// A variable of the surroundings that is not ours: of the CI host, of the terminal.
+#[expect(clippy::disallowed_methods, reason = "the one place; our own variables are read by `config`")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Columns of the terminal, within what reads well.
 fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
     columns.unwrap_or(80_usize).clamp(40, 120)
 }
 

@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
         WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(false)
-            .sort_by_file_name(|a, b| a.cmp(b))
+            .sort_by_file_name(Ord::cmp)
             .filter_entry(move |entry| {
                 if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
                     return true;
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
         let mut names = Names::default();
         let mut stores = HashMap::new();
         for (real, file) in sorted {
-            let name = names.unique(file.name.clone());
+            let name = names.unique(&file.name);
             self.plan.targets.extend(targets(real, name, file, &found, &mut stores));
         }
         self.plan
@@ -348,7 +348,7 @@ pub(super) fn workspace(folder: &Path, pointer: &Pointer) -> Option<(PathBuf, u6
     let inside = Path::new(member).components().all(|part| matches!(part, Component::Normal(_)));
     let path = folder.join(member);
     let meta = fs::symlink_metadata(&path).ok().filter(|meta| inside && meta.is_file())?;
-    pointer.size.is_none_or(|size| size == meta.len()).then(|| (path, meta.len()))
+    pointer.size.is_none_or(|size| size == meta.len()).then_some((path, meta.len()))
 }
 
 /// Collects a stream, or None once it is longer than `limit` bytes.

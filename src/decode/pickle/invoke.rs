@@ -162,7 +162,9 @@ impl Machine<'_> {
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
             Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => {
-                items.iter().for_each(|&item| self.feed(item));
+                for &item in items {
+                    self.feed(item);
+                }
                 Outcome { value: None, arguments: "opaque" }
             }
             Role::Buffer => Outcome::plain(None),

@@ -474,10 +474,10 @@ impl Machine<'_> {
                 });
                 if matches!(by.code, op::SETITEM | op::SETITEMS) {
                     for pair in items.chunks_exact(2) {
-                        if let [key, value] = *pair {
-                            if let Some(key) = self.content(key, LONGEST_NAME) {
-                                self.plant_item(id, &key, value);
-                            }
+                        if let [key, value] = *pair
+                            && let Some(key) = self.content(key, LONGEST_NAME)
+                        {
+                            self.plant_item(id, &key, value);
                         }
                     }
                 }
