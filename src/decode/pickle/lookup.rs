@@ -461,7 +461,7 @@ impl Machine<'_> {
     }
 
     /// True for imported objects and results of calls, which may be functions.
-    fn is_callable(&self, value: Value) -> bool {
+    pub(super) fn is_callable(&self, value: Value) -> bool {
         matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call)
     }
 

@@ -250,7 +250,10 @@ impl Machine<'_> {
         if self.marks.last() == Some(&self.stack.len()) {
             self.marks.pop();
             self.fence = self.marks.last().copied().unwrap_or(0);
-            self.odd("mark-padding", by, |_| "a mark that nothing uses".to_owned());
+            // Protocol 0 has no POP_MARK, and takes back a recursive tuple this way.
+            if self.protocol >= 2 {
+                self.odd("mark-padding", by, |_| "a mark that nothing uses".to_owned());
+            }
             return Ok(());
         }
         if let Value::Global(id) = self.pop(by)?
