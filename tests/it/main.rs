@@ -10,6 +10,7 @@ mod globals;
 mod json;
 mod listings;
 mod markdown;
+mod pickle;
 mod policy;
 mod robust;
 mod rules;

@@ -109,7 +109,7 @@ impl Machine<'_> {
         }
     }
 
-    fn type_name(&self, value: Value) -> Option<&'static str> {
+    pub(super) fn type_name(&self, value: Value) -> Option<&'static str> {
         Some(match value {
             Value::None => "NoneType",
             Value::Bool(_) => "bool",

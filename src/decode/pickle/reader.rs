@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(last(b"N\xff"), "a byte that is no pickle opcode at offset 1");
         assert_eq!(last(b"X\xff\xff\xff\x7fab"), "a literal reaches past the end at offset 0");
         assert_eq!(last(b"T\xff\xff\xff\xff"), "a literal of negative or impossible length at offset 0");
-        assert_eq!(last(b"cos\nsys"), "a line of a text opcode does not end at offset 5");
+        assert_eq!(last(b"cos\nsys"), "a line of a text opcode does not end at offset 4");
         assert_eq!(last(b"J\x01"), "the pickle ends inside an opcode at offset 0");
     }
 }

@@ -377,12 +377,17 @@ impl Machine<'_> {
         let id = self.pop(by)?;
         let items = self.cells.items(id).filter(|_| self.cells.kind(id) == Some(Kind::Tuple));
         let is_tuple = items.is_some();
+        // A class with its source beside it: the loader returns the class.
+        let class = items.as_deref().and_then(|items| match items {
+            [kind, class @ Value::Global(_), _, _] if self.item_text(*kind) == "module" => Some(*class),
+            _ => None,
+        });
         let texts: Vec<String> = items.unwrap_or_else(|| vec![id]).iter().map(|&item| self.item_text(item)).collect();
         if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
             self.evidence.anomaly("persistent-id", by.mnemonic(), by.at, self.show(id));
         }
         self.evidence.persistent(by.at, texts);
-        let node = self.cells.node(&[Value::Head(Kind::Persistent, 1.0), id]);
+        let node = class.unwrap_or_else(|| self.cells.node(&[Value::Head(Kind::Persistent, 1.0), id]));
         self.push(node)
     }
 

@@ -395,7 +395,11 @@ impl Machine<'_> {
                     }
                     value => match self.cells.kind(value) {
                         Some(Kind::Instance) => self.cells.field(value, 1),
-                        _ => return Outcome::unresolved(),
+                        _ => match self.type_name(value) {
+                            Some("NoneType") => self.name(b"types", b"NoneType", naming),
+                            Some(name) => self.name(b"builtins", name.as_bytes(), naming),
+                            None => return Outcome::unresolved(),
+                        },
                     },
                 };
                 Outcome::resolved(Some(class))

@@ -77,13 +77,16 @@ impl Salvage {
     }
 }
 
-/// True if every name that the run imported could be one, and no opcode missed its operand.
+/// The same, and no opcode missed its operand: a run that came to nothing by itself.
 pub(super) fn is_plausible(machine: &Machine<'_>) -> bool {
     let odd = |effect: &str| matches!(effect, "invalid-name" | "stack-underflow" | "undefined-memo" | "unresolved-name");
-    machine.evidence().anomalies.iter().all(|anomaly| !odd(anomaly.effect))
-        && machine.names().all().iter().all(|name| {
-            name.module.len() < LONGEST_NAME && spelling(&name.module) != Spelling::Invalid
-        })
+    machine.evidence().anomalies.iter().all(|anomaly| !odd(anomaly.effect)) && has_names(machine)
+}
+
+/// True if every name that the run imported could be one.
+pub(super) fn has_names(machine: &Machine<'_>) -> bool {
+    let could_be = |module: &str| module.len() < LONGEST_NAME && spelling(module) != Spelling::Invalid;
+    machine.names().all().iter().all(|name| could_be(&name.module))
 }
 
 /// Places in `window` where a pickle may begin: PROTO with a protocol that exists and an opcode behind it, or GLOBAL

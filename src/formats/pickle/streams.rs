@@ -51,7 +51,7 @@ impl Walk {
             }
             self.finish(scan, &machine, stopped);
             if let Some(halt) = halt(end) {
-                self.look_behind(scan, &mut machine, &mut salvage, source.len());
+                self.look_behind(scan, &mut machine, &mut salvage, true);
                 return Err(halt);
             }
             at = machine.offset();
@@ -64,9 +64,7 @@ impl Walk {
                 return Ok(self);
             }
         }
-        if self.dialect == Dialect::Plain {
-            self.look_behind(scan, &mut machine, &mut salvage, source.len());
-        }
+        self.look_behind(scan, &mut machine, &mut salvage, false);
         salvage.exhausted.map_or(Ok(self), |exceeded| Err(exceeded.into()))
     }
 
@@ -81,10 +79,13 @@ impl Walk {
     }
 
     /// Searches what no loader has been seen to read for pickles, and says that it is there.
-    fn look_behind(&mut self, scan: &mut Scan<'_>, machine: &mut Machine<'_>, salvage: &mut Salvage, len: u64) {
-        let from = self.summary.end.max(machine.start().saturating_add(1));
-        let (mut at, mut gap) = (from, self.summary.end);
-        let broken = self.summary.end < machine.start() || self.summary.streams == 0;
+    fn look_behind(&mut self, scan: &mut Scan<'_>, machine: &mut Machine<'_>, salvage: &mut Salvage, broken: bool) {
+        if self.dialect == Dialect::Torch {
+            return;
+        }
+        // What a broken stream has read already is known.
+        let mut gap = if broken { machine.offset() } else { self.summary.end };
+        let mut at = gap;
         while let Some(found) = salvage.next(scan, machine, at) {
             let detail = format!("a pickle begins at {found:#x}, behind {} bytes of something else", found.saturating_sub(gap));
             let stream = self.summary.streams;
@@ -94,8 +95,8 @@ impl Walk {
             gap = machine.offset();
             at = gap.max(found.saturating_add(1));
         }
-        if !broken && self.dialect == Dialect::Plain && gap < len && !is_blank(scan, gap) {
-            let bytes = len.saturating_sub(gap);
+        let bytes = scan.input.len().saturating_sub(gap);
+        if !broken && bytes > 0 && !is_blank(scan, gap) {
             let fact = Fact::Structure {
                 anomaly: "trailing-bytes",
                 format: super::FORMAT.name,
@@ -109,7 +110,8 @@ impl Walk {
 
 /// True if a run that broke did something that matters before: it is a pickle, a broken one.
 pub(super) fn has_effect(machine: &Machine<'_>) -> bool {
-    !machine.names().all().is_empty() && salvage::is_plausible(machine)
+    !machine.names().all().is_empty()
+        && if machine.calls() > 0 { salvage::has_names(machine) } else { salvage::is_plausible(machine) }
 }
 
 /// True if what lies behind `from` is padding: zeros or blanks.

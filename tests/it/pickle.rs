@@ -1,0 +1,150 @@
+//! The pickle fixtures: what each reaches, and that its ordinary twin shows nothing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use modelaudit::bytes::{Budget, FileSource, Input, Limits, MemorySource};
+use modelaudit::fact::{Fact, Location, Sink};
+use modelaudit::formats::{self, Halt, Probe, Scan};
+
+#[derive(serde::Deserialize)]
+struct Manifest {
+    fixture: Vec<Fixture>,
+}
+
+#[derive(serde::Deserialize)]
+struct Fixture {
+    file: String,
+    #[serde(default)]
+    reaches: Vec<String>,
+    #[serde(default)]
+    effects: Vec<String>,
+}
+
+/// What a scan stated, as far as these tests ask.
+#[derive(Default)]
+struct Seen {
+    names: BTreeSet<String>,
+    effects: BTreeSet<String>,
+    doubts: Vec<String>,
+    calls: Vec<String>,
+}
+
+impl Sink for Seen {
+    fn take(&mut self, fact: &Fact<'_>, _: &Location<'_>) {
+        match fact {
+            Fact::Global { module, function, arguments, call, .. } => {
+                self.names.insert(format!("{module}.{function}"));
+                self.calls.push((*call).to_owned());
+                if matches!(*arguments, "unresolved" | "opaque" | "dirty") {
+                    self.doubts.push(format!("{call}: {arguments}"));
+                }
+            }
+            Fact::Opcode { effect, detail, .. } => {
+                self.effects.insert((*effect).to_owned());
+                self.doubts.push(format!("{effect}: {detail}"));
+            }
+            Fact::Structure { anomaly, .. } => self.doubts.push((*anomaly).to_owned()),
+            _ => {}
+        }
+    }
+}
+
+fn scan(input: &Input) -> (Seen, Result<(), Halt>) {
+    let format = formats::by_name("pickle").unwrap();
+    let mut seen = Seen::default();
+    let (mut children, mut stops) = (Vec::new(), Vec::new());
+    let budget = Budget::new(Limits::default());
+    let mut scan = Scan::new(input, format, &budget, &mut seen, &mut children, &mut stops);
+    let outcome = (format.scan)(&mut scan);
+    (seen, outcome)
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pickle")
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let text = std::fs::read_to_string(folder().join("manifest.toml")).unwrap();
+    toml::from_str::<Manifest>(&text).unwrap().fixture
+}
+
+fn open(fixture: &Fixture) -> Input {
+    let source = FileSource::open(&folder().join(&fixture.file)).unwrap();
+    Input::new(fixture.file.as_str(), std::sync::Arc::new(source))
+}
+
+#[test]
+fn every_fixture_is_known_as_a_pickle() {
+    let unknown: Vec<String> = fixtures()
+        .into_iter()
+        .filter(|fixture| {
+            let input = open(fixture);
+            !(formats::by_name("pickle").unwrap().identify)(&Probe::new(&input).unwrap())
+        })
+        .map(|fixture| fixture.file)
+        .collect();
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+#[test]
+fn what_a_fixture_reaches_is_stated() {
+    let mut missed = Vec::new();
+    for fixture in fixtures().into_iter().filter(|fixture| !fixture.file.contains("_benign")) {
+        let (seen, _) = scan(&open(&fixture));
+        for name in fixture.reaches.iter().filter(|&name| !seen.names.contains(name)) {
+            missed.push(format!("{}: {name} is not among {:?}", fixture.file, seen.names));
+        }
+        for effect in fixture.effects.iter().filter(|&effect| !seen.effects.contains(effect)) {
+            missed.push(format!("{}: {effect} is not among {:?}", fixture.file, seen.effects));
+        }
+        if fixture.effects.is_empty() && !seen.effects.is_empty() {
+            missed.push(format!("{}: unexpected {:?}", fixture.file, seen.effects));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn ordinary_twins_show_nothing() {
+    let mut odd = Vec::new();
+    for fixture in fixtures().into_iter().filter(|fixture| fixture.file.contains("_benign")) {
+        let (seen, outcome) = scan(&open(&fixture));
+        odd.extend(seen.doubts.into_iter().map(|doubt| format!("{}: {doubt}", fixture.file)));
+        if let Err(halt) = outcome {
+            odd.push(format!("{}: {halt}", fixture.file));
+        }
+    }
+    assert!(odd.is_empty(), "{}", odd.join("\n"));
+}
+
+#[test]
+fn cut_and_damaged_streams_end() {
+    for fixture in fixtures() {
+        let bytes = open(&fixture).read(0, 1 << 20).unwrap();
+        for cut in 0..bytes.len().min(400) {
+            let mut damaged = bytes.clone();
+            damaged[cut] ^= 0x55;
+            for bytes in [bytes[..cut].to_vec(), damaged] {
+                let _ = scan(&Input::new("damaged", MemorySource::new(bytes)));
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_are_told_in_python() {
+    let (seen, _) = scan(&open(&Fixture { file: "getattr_import.pkl".into(), reaches: vec![], effects: vec![] }));
+    assert!(seen.calls.contains(&"os.system('echo modelaudit-fixture')".to_owned()), "{:?}", seen.calls);
+}
+
+#[test]
+fn data_behind_the_last_pickle_is_said_and_padding_is_not() {
+    let behind = |tail: &[u8]| {
+        let bytes = [b"\x80\x04]\x94(K\x01K\x02e.", tail].concat();
+        scan(&Input::new("tail", MemorySource::new(bytes))).0.doubts
+    };
+    assert_eq!(behind(b"\xff\xfe and more"), ["trailing-bytes"]);
+    assert_eq!(behind(b"\n"), Vec::<String>::new());
+    assert_eq!(behind(&[0; 512]), Vec::<String>::new());
+}
