@@ -37,12 +37,14 @@ impl<'a> Stream<'a> {
     }
 
     /// Absolute offset of the next byte.
+    #[inline]
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.base.saturating_add(self.head as u64)
     }
 
     /// Bytes between here and the end of the source.
+    #[inline]
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.offset())
@@ -55,6 +57,7 @@ impl<'a> Stream<'a> {
     }
 
     /// The bytes already in memory from here on; may be empty before the end of the source.
+    #[inline]
     #[must_use]
     pub fn window(&self) -> &[u8] {
         self.buf.get(self.head..).unwrap_or_default()
@@ -71,20 +74,27 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// The source's I/O error.
+    #[inline]
     pub fn fill(&mut self, n: usize) -> Result<&[u8], ReadError> {
         if self.window().len() < n && self.remaining() > self.window().len() as u64 {
-            let at = self.offset();
-            let size = usize::try_from(self.remaining()).unwrap_or(usize::MAX).min(n.max(WINDOW));
-            self.buf.drain(..self.head);
-            self.head = 0;
-            self.base = at;
-            let kept = self.buf.len();
-            self.buf.resize(size, 0);
-            let fresh = self.buf.get_mut(kept..).unwrap_or_default();
-            let got = self.source.fill_at(at.saturating_add(kept as u64), fresh)?;
-            self.buf.truncate(kept.saturating_add(got));
+            self.refill(n)?;
         }
         Ok(self.window())
+    }
+
+    #[cold]
+    fn refill(&mut self, n: usize) -> Result<(), ReadError> {
+        let at = self.offset();
+        let size = usize::try_from(self.remaining()).unwrap_or(usize::MAX).min(n.max(WINDOW));
+        self.buf.drain(..self.head);
+        self.head = 0;
+        self.base = at;
+        let kept = self.buf.len();
+        self.buf.resize(size, 0);
+        let fresh = self.buf.get_mut(kept..).unwrap_or_default();
+        let got = self.source.fill_at(at.saturating_add(kept as u64), fresh)?;
+        self.buf.truncate(kept.saturating_add(got));
+        Ok(())
     }
 
     /// Reads `n` bytes. The caller has checked `n` against its budget; it is checked here against the source.
@@ -128,6 +138,7 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// Fewer than `n` bytes remain.
+    #[inline]
     pub fn skip(&mut self, n: u64) -> Result<(), Malformed> {
         if n > self.remaining() {
             return Err(Malformed { at: self.offset(), what: "a length reaches past the end" });

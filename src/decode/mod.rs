@@ -1,4 +1,13 @@
 //! Encodings that several formats share: bytes in, typed structure out, no opinion about it.
 
+#![warn(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+
 pub mod pickle;
 pub mod zip;

@@ -3,6 +3,15 @@
 //! A format states facts and hands nested inputs back; it never judges and never prints. This list is the only one:
 //! detection, the `formats` command, the corpus test and the fuzz targets iterate it.
 
+#![warn(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+
 mod detect;
 mod member_path;
 

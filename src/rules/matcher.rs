@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::Regex;
@@ -57,6 +58,24 @@ impl Wanted {
     }
 }
 
+/// A regular expression of a row, compiled when a fact first needs it: most runs need none.
+#[derive(Debug)]
+struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), compiled: OnceLock::new() }
+    }
+
+    /// An expression that does not compile matches nothing; `tests/it/rules.rs` compiles all of them.
+    fn is_match(&self, text: &str) -> bool {
+        self.compiled.get_or_init(|| Regex::new(&self.text).ok()).as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
 /// One compiled clause.
 #[derive(Debug)]
 pub(super) struct Clause {
@@ -67,11 +86,12 @@ pub(super) struct Clause {
     sets: Vec<String>,
     /// Exact subjects, from the row and from its word sets.
     words: Vec<String>,
-    globs: GlobSet,
+    /// None if no subject is a glob: an empty set is not free.
+    globs: Option<GlobSet>,
     any_subject: bool,
     when: Vec<(String, Vec<Wanted>)>,
     unless: Vec<(String, Vec<Wanted>)>,
-    like: Vec<(String, Regex)>,
+    like: Vec<(String, Pattern)>,
     message: String,
     companion: bool,
     group: bool,
@@ -111,7 +131,7 @@ impl Clause {
             if !known(field) {
                 return Err(fail(format!("a {} fact has no field '{field}'", kind.name())));
             }
-            like.push((field.clone(), Regex::new(pattern).map_err(|error| fail(error.to_string()))?));
+            like.push((field.clone(), Pattern::new(pattern)));
         }
         for field in placeholders(&row.message) {
             if !known(field) {
@@ -126,7 +146,7 @@ impl Clause {
             severity: row.severity.unwrap_or(rule.severity),
             sets: Vec::new(),
             words: Vec::new(),
-            globs: GlobSet::empty(),
+            globs: None,
             any_subject: row.matches.is_empty(),
             when: conditions(&row.when)?,
             unless: conditions(&row.unless)?,
@@ -141,7 +161,7 @@ impl Clause {
 
     /// Compiles what `match` lists.
     fn subjects(&mut self, row: &ClauseRow, kind: Kind, globals: &GlobalTable) -> Result<(), String> {
-        let mut globs = GlobSetBuilder::new();
+        let mut globs: Option<GlobSetBuilder> = None;
         for pattern in &row.matches {
             match pattern.strip_prefix('@') {
                 Some(set) if kind == Kind::Global && globals.has_set(set) => self.sets.push(set.to_owned()),
@@ -152,12 +172,12 @@ impl Clause {
                 }
                 None if pattern.contains(['*', '?', '[', '{']) => {
                     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-                    globs.add(glob.map_err(|error| error.to_string())?);
+                    globs.get_or_insert_with(GlobSetBuilder::new).add(glob.map_err(|error| error.to_string())?);
                 }
                 None => self.words.push(pattern.clone()),
             }
         }
-        self.globs = globs.build().map_err(|error| error.to_string())?;
+        self.globs = globs.map(|globs| globs.build()).transpose().map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -174,7 +194,9 @@ impl Clause {
         }
         let in_set = view.global.is_some_and(|entry| self.sets.iter().any(|set| set == entry.set));
         let subject = view.fact.subject();
-        in_set || self.words.iter().any(|word| word == subject) || self.globs.is_match(subject)
+        in_set
+            || self.words.iter().any(|word| word == subject)
+            || self.globs.as_ref().is_some_and(|globs| globs.is_match(subject))
     }
 }
 
@@ -211,7 +233,7 @@ impl<'f> View<'f> {
         self.field(name).is_some_and(|value| wanted.iter().any(|wanted| wanted.is(value)))
     }
 
-    fn field_is_like(&self, name: &str, pattern: &Regex) -> bool {
+    fn field_is_like(&self, name: &str, pattern: &Pattern) -> bool {
         matches!(self.field(name), Some(Value::Text(text)) if pattern.is_match(text))
     }
 

@@ -294,8 +294,16 @@ impl Rule {
 /// Joins the lines of a text that is wrapped in its file; an empty line still separates paragraphs.
 fn paragraphs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let joined = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
-    Ok(joined.collect::<Vec<_>>().join("\n\n"))
+    let mut joined = String::with_capacity(text.len());
+    for paragraph in text.split("\n\n") {
+        let mut gap = if joined.is_empty() { "" } else { "\n\n" };
+        for word in paragraph.split_ascii_whitespace() {
+            joined.push_str(gap);
+            joined.push_str(word);
+            gap = " ";
+        }
+    }
+    Ok(joined)
 }
 
 /// Sort key of a code: S999 before S1001, S1129 before S1201, in the order that people count.

@@ -30,6 +30,15 @@ fn codes_names_and_severities_are_frozen() {
 }
 
 #[test]
+fn every_expression_compiles() {
+    for rule in shipped().rules() {
+        for (field, pattern) in rule.on.iter().flat_map(|clause| &clause.like) {
+            assert!(regex::Regex::new(pattern).is_ok(), "{}: {field} like {pattern}", rule.code);
+        }
+    }
+}
+
+#[test]
 fn codes_and_names_are_unique() {
     let mut seen = BTreeSet::new();
     for rule in shipped().rules() {

@@ -75,6 +75,7 @@ pub struct Evidence {
     pub nested: Vec<Nested>,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
+    counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
     seen_ids: HashSet<u64>,
 }
@@ -82,6 +83,7 @@ pub struct Evidence {
 impl Evidence {
     pub(super) fn clear(&mut self) {
         self.anomalies.clear();
+        self.counts.clear();
         self.persistent.clear();
         self.nested.clear();
         self.texts.clear();
@@ -89,16 +91,19 @@ impl Evidence {
         self.seen_ids.clear();
     }
 
-    /// Notes an oddity, unless there are many of its kind already.
-    pub(super) fn anomaly(&mut self, effect: &'static str, opcode: &'static str, at: u64, detail: String) {
-        if self.anomalies.iter().filter(|known| known.effect == effect).count() < MOST_OF_A_KIND {
-            self.anomalies.push(Anomaly { effect, opcode, at, detail });
+    /// Counts an oddity. True as long as those of its kind are kept.
+    pub(super) fn wants(&mut self, effect: &'static str) -> bool {
+        match self.counts.iter_mut().find(|(known, _)| *known == effect) {
+            Some((_, count)) if *count >= MOST_OF_A_KIND => false,
+            Some((_, count)) => {
+                *count = count.saturating_add(1);
+                true
+            }
+            None => {
+                self.counts.push((effect, 1));
+                true
+            }
         }
-    }
-
-    /// True as long as an oddity of this kind would be kept: spares making its description.
-    pub(super) fn wants(&self, effect: &'static str) -> bool {
-        self.anomalies.iter().filter(|known| known.effect == effect).count() < MOST_OF_A_KIND
     }
 
     pub(super) fn nested(&mut self, nested: Nested) {

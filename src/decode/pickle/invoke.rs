@@ -64,10 +64,7 @@ impl Machine<'_> {
     }
 
     fn unresolved_call(&mut self, callable: Value, arguments: Value, by: By) -> Value {
-        if self.evidence.wants("unresolved-callable") {
-            let (detail, _) = self.describe_call(callable, arguments);
-            self.evidence.anomaly("unresolved-callable", by.mnemonic(), by.at, detail);
-        }
+        self.odd("unresolved-callable", by, |machine| machine.describe_call(callable, arguments).0);
         self.call_node(callable, arguments, Value::None)
     }
 
@@ -365,8 +362,7 @@ impl Machine<'_> {
                     _ => false,
                 };
                 if !works {
-                    let (detail, _) = self.describe_call(class, arguments);
-                    self.evidence.anomaly("newobj-on-function", by.mnemonic(), by.at, detail);
+                    self.odd("newobj-on-function", by, |machine| machine.describe_call(class, arguments).0);
                 }
                 self.note_use(id, "instantiated", by, "", (class, arguments));
                 self.feed_items(arguments);
@@ -375,8 +371,7 @@ impl Machine<'_> {
             Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {}
             Value::Unknown => return self.unresolved_call(class, arguments, by),
             _ => {
-                let (detail, _) = self.describe_call(class, arguments);
-                self.evidence.anomaly("newobj-on-function", by.mnemonic(), by.at, detail);
+                self.odd("newobj-on-function", by, |machine| machine.describe_call(class, arguments).0);
             }
         }
         let value = self.instance_node(class, arguments, keywords);

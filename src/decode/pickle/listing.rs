@@ -40,10 +40,10 @@ impl<'s> Listing<'s> {
     }
 
     fn line(&self, token: Token) -> Line {
-        let Token { at, code, operand } = token;
+        let Token { at, code, .. } = token;
         let machine = &self.machine;
         let top = machine.stack.last().copied().unwrap_or(Value::Unknown);
-        let operand = match operand {
+        let operand = match token.operand() {
             Operand::None => String::new(),
             Operand::Int(number) => number.to_string(),
             Operand::Float(number) => number.to_string(),
@@ -141,8 +141,9 @@ impl Iterator for Listing<'_> {
         }
         let at = self.machine.offset();
         let code = self.machine.reader.peek();
-        match self.machine.advance() {
-            Ok(token) => Some(self.line(token)),
+        let mut token = Token::START;
+        match self.machine.advance(&mut token) {
+            Ok(()) => Some(self.line(token)),
             Err(End::Stop) => {
                 let result = self.machine.stack.last().map_or_else(String::new, |&top| self.machine.show(top));
                 let next = self.machine.offset();

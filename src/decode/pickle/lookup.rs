@@ -49,8 +49,7 @@ impl Machine<'_> {
             Spelling::Invalid => "invalid-name",
             Spelling::Confusable => "confusable-name",
         };
-        let detail = String::from_utf8_lossy(name.get(..200).unwrap_or(name)).into_owned();
-        self.evidence.anomaly(effect, by.mnemonic(), by.at, detail);
+        self.odd(effect, by, |_| String::from_utf8_lossy(name.get(..200).unwrap_or(name)).into_owned());
     }
 
     /// What the stream has planted under the longest beginning of `module.path`, followed along the rest.
@@ -412,8 +411,7 @@ impl Machine<'_> {
     pub(super) fn restore(&mut self, target: Value, state: Value, by: By) -> Option<Value> {
         if let Value::Global(id) = target {
             let pairs = self.state_pairs(state);
-            let detail = format!("{} <- {}", self.show(target), self.show(state));
-            self.evidence.anomaly("build-on-import", by.mnemonic(), by.at, detail);
+            self.odd("build-on-import", by, |machine| format!("{} <- {}", machine.show(target), machine.show(state)));
             self.note_use(id, "referenced", by, "", (target, Value::Unknown));
             for (key, value) in pairs {
                 if let Some(key) = self.content(key, LONGEST_NAME) {
@@ -438,12 +436,17 @@ impl Machine<'_> {
 
     /// Entries of a state through which Python would call what the stream puts there.
     pub(super) fn note_hooks(&mut self, state: Value, by: By) {
+        let is_dict = self.cells.kind(state) == Some(Kind::Dict);
+        if is_dict && !self.cells.any(state, |value| self.is_callable(value)) {
+            return;
+        }
         for (key, value) in self.state_pairs(state) {
             if self.is_callable(value) {
                 let Some(name) = self.content(key, 64) else { continue };
                 if HOOKS.contains(&name.as_slice()) {
-                    let detail = format!("{} = {}", String::from_utf8_lossy(&name), self.show(value));
-                    self.evidence.anomaly("build-dunder", by.mnemonic(), by.at, detail);
+                    self.odd("build-dunder", by, |machine| {
+                        format!("{} = {}", String::from_utf8_lossy(&name), machine.show(value))
+                    });
                 }
             }
         }
@@ -466,8 +469,9 @@ impl Machine<'_> {
     pub(super) fn add_to_object(&mut self, target: Value, items: &[Value], by: By) {
         match target {
             Value::Global(id) => {
-                let detail = format!("{}: {} items", self.show(target), items.len());
-                self.evidence.anomaly("item-write-on-import", by.mnemonic(), by.at, detail);
+                self.odd("item-write-on-import", by, |machine| {
+                    format!("{}: {} items", machine.show(target), items.len())
+                });
                 if matches!(by.code, op::SETITEM | op::SETITEMS) {
                     for pair in items.chunks_exact(2) {
                         if let [key, value] = *pair {
@@ -480,8 +484,9 @@ impl Machine<'_> {
             }
             Value::Node(_) => {
                 if self.is_tensor(target) {
-                    let detail = format!("{}: {} items", self.show(target), items.len());
-                    self.evidence.anomaly("item-write-on-import", by.mnemonic(), by.at, detail);
+                    self.odd("item-write-on-import", by, |machine| {
+                        format!("{}: {} items", machine.show(target), items.len())
+                    });
                 }
                 let hooks: &[&[u8]] = match by.code {
                     op::APPEND | op::APPENDS => &[b"extend", b"append"],

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::io;
 
 use super::array::Outer;
-use super::evidence::{Content, Evidence, Nested, Purpose};
+use super::evidence::{Anomaly, Content, Evidence, Nested, Purpose};
 use super::memo::Memo;
 use super::names::{Fresh, LONGEST_NAME, Names, Naming};
 use super::opcode;
-use super::reader::{Extent, Operand, Reader, Token};
+use super::reader::{Extent, Reader, Token};
 use super::text;
 use super::value::{Cells, Far, Value};
 use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
@@ -187,6 +187,7 @@ impl<'s> Machine<'s> {
     pub fn run(&mut self, budget: &Budget, most: u64) -> Option<End> {
         let last = self.ops.saturating_add(most);
         let mut paid = self.ops;
+        let mut token = Token::START;
         while self.ops < last {
             if self.ops.saturating_sub(paid) >= STRIDE {
                 if let Err(exceeded) = budget.take_work(STRIDE) {
@@ -194,7 +195,7 @@ impl<'s> Machine<'s> {
                 }
                 paid = paid.saturating_add(STRIDE);
             }
-            if let Err(end) = self.advance() {
+            if let Err(end) = self.advance(&mut token) {
                 let owed = budget.take_work(self.ops.saturating_sub(paid));
                 return Some(owed.map_or_else(End::from, |()| end));
             }
@@ -202,21 +203,18 @@ impl<'s> Machine<'s> {
         None
     }
 
-    /// Executes one opcode.
-    pub(super) fn advance(&mut self) -> Result<Token, End> {
-        let token = match self.reader.token() {
-            Ok(token) => token,
-            Err(error) => {
-                self.note_broken_frame();
-                return Err(error.into());
-            }
-        };
+    /// Executes one opcode, and leaves it in `token`.
+    #[inline]
+    pub(super) fn advance(&mut self, token: &mut Token) -> Result<(), End> {
+        if let Err(error) = self.reader.token(token) {
+            self.note_broken_frame();
+            return Err(error.into());
+        }
         self.ops = self.ops.saturating_add(1);
-        if self.frame_end.is_some() {
+        if self.frame_end.is_some_and(|end| self.reader.offset() >= end) {
             self.check_frame(token);
         }
-        self.step(token)?;
-        Ok(token)
+        self.step(token)
     }
 
     /// Offset of the next opcode; after STOP, the end of the stream.
@@ -388,6 +386,14 @@ impl<'s> Machine<'s> {
         id.map_or(Value::Unknown, Value::Global)
     }
 
+    /// Notes an oddity, described only if it is kept.
+    pub(super) fn odd(&mut self, effect: &'static str, by: By, detail: impl FnOnce(&Self) -> String) {
+        if self.evidence.wants(effect) {
+            let detail = detail(self);
+            self.evidence.anomalies.push(Anomaly { effect, opcode: by.mnemonic(), at: by.at, detail });
+        }
+    }
+
     /// Counts a use of an imported object.
     pub(super) fn note_use(
         &mut self,
@@ -433,35 +439,33 @@ impl<'s> Machine<'s> {
         }
     }
 
-    fn check_frame(&mut self, token: Token) {
+    #[cold]
+    fn check_frame(&mut self, token: &Token) {
         let (Some(end), next) = (self.frame_end, self.reader.offset()) else { return };
         if next < end {
             return;
         }
         self.frame_end = None;
         if next > end {
-            let detail = format!(
-                "{} at {:#x} reaches over the end of its frame at {end:#x}",
-                opcode::mnemonic(token.code),
-                token.at
-            );
-            self.evidence.anomaly("frame-divergence", opcode::mnemonic(token.code), token.at, detail);
+            let by = By { code: token.code, at: token.at };
+            self.odd("frame-divergence", by, |_| {
+                format!("{} at {:#x} reaches over the end of its frame at {end:#x}", by.mnemonic(), by.at)
+            });
         }
     }
 
     /// A stream that breaks inside a frame that the source cannot hold was announced wrongly.
     fn note_broken_frame(&mut self) {
         if let Some(end) = self.frame_end.take().filter(|&end| end > self.reader.end()) {
-            let detail = format!("a frame ends at {end:#x}, the data at {:#x}", self.reader.end());
-            self.evidence.anomaly("frame-overrun", "FRAME", self.reader.offset(), detail);
+            let by = By { code: opcode::FRAME, at: self.reader.offset() };
+            self.odd("frame-overrun", by, |machine| {
+                format!("a frame ends at {end:#x}, the data at {:#x}", machine.reader.end())
+            });
         }
     }
 
     /// The extent of a string or bytes operand.
-    pub(super) fn operand_extent(token: Token) -> Extent {
-        match token.operand {
-            Operand::Bytes(extent) => extent,
-            _ => Extent { at: token.at, len: 0 },
-        }
+    pub(super) fn operand_extent(token: &Token) -> Extent {
+        token.extent.unwrap_or(Extent { at: token.at, len: 0 })
     }
 }

@@ -32,6 +32,7 @@ impl Memo {
         self.entries
     }
 
+    #[inline]
     pub(super) fn get(&self, index: u64) -> Option<Value> {
         let dense = usize::try_from(index).ok().and_then(|index| self.dense.get(index)).copied();
         dense
@@ -39,6 +40,7 @@ impl Memo {
             .or_else(|| if self.sparse.is_empty() { None } else { self.sparse.get(&index).copied() })
     }
 
+    #[inline]
     pub(super) fn put(&mut self, index: u64, value: Value) -> Result<(), Exceeded> {
         if let Some(slot) = usize::try_from(index).ok().and_then(|index| self.dense.get_mut(index)) {
             if matches!(slot, Value::Head(..)) && !self.sparse.contains_key(&index) {
@@ -53,10 +55,13 @@ impl Memo {
         let reach = self.dense.len().saturating_mul(2).saturating_add(SLACK);
         match usize::try_from(index).ok().filter(|&index| index < reach) {
             Some(index) => {
-                if self.sparse.remove(&(index as u64)).is_none() {
+                let moved = !self.sparse.is_empty() && self.sparse.remove(&(index as u64)).is_some();
+                if !moved {
                     self.entries = self.entries.saturating_add(1);
                 }
-                self.dense.resize(index, EMPTY);
+                if index > self.dense.len() {
+                    self.dense.resize(index, EMPTY);
+                }
                 self.dense.push(value);
             }
             None => {

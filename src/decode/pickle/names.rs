@@ -146,8 +146,7 @@ impl Names {
         let mut next = self.get(name)?.uses;
         while let Some(id) = next {
             let known = self.use_mut(id)?;
-            // Mnemonics are constants of one table, but equal text is what counts.
-            if known.usage == usage && known.by == by && known.arguments == arguments {
+            if same(known.usage, usage) && same(known.by, by) && same(known.arguments, arguments) {
                 known.count = known.count.saturating_add(1);
                 return Some(id);
             }
@@ -165,6 +164,11 @@ impl Names {
         self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, next });
         Some(id)
     }
+}
+
+/// Equality of words that nearly always are the same constant.
+fn same(a: &'static str, b: &'static str) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 /// The description of a use at its first appearance.

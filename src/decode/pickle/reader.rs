@@ -26,19 +26,38 @@ pub enum Operand {
     Float(f64),
     /// Text without its newline, or counted bytes.
     Bytes(Extent),
-    /// Two lines: module and name.
-    Names(Extent, Extent),
+    /// Two lines, module and name, with the newline between them.
+    Names(Extent),
 }
 
-/// One opcode with its operand.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// One opcode with its operand, laid flat: the hot loop fills one of these in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// Offset of the opcode.
     pub at: u64,
     /// The opcode byte.
     pub code: u8,
-    /// Its operand.
-    pub operand: Operand,
+    /// An integer operand, or the bits of a float; 0 without either.
+    pub number: i64,
+    /// Where an operand of bytes or lines lies; None for an integer that `number` holds.
+    pub extent: Option<Extent>,
+}
+
+impl Token {
+    /// A place for the first token.
+    pub const START: Self = Self { at: 0, code: 0, number: 0, extent: None };
+
+    /// The operand.
+    #[must_use]
+    pub fn operand(&self) -> Operand {
+        match (opcode::layout(self.code), self.extent) {
+            (None | Some(Layout::Bare), _) => Operand::None,
+            (Some(Layout::Lines), Some(extent)) => Operand::Names(extent),
+            (_, Some(extent)) => Operand::Bytes(extent),
+            (Some(Layout::F64), None) => Operand::Float(f64::from_bits(self.number.cast_unsigned())),
+            (Some(_), None) => Operand::Int(self.number),
+        }
+    }
 }
 
 /// Longest line of a text opcode. A protocol 0 pickle writes a whole array as one line.
@@ -130,87 +149,90 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reads one opcode with its operand.
+    /// Reads one opcode with its operand into `token`.
     ///
     /// # Errors
     /// The byte is no opcode, its operand is cut off or not terminated, or I/O.
-    pub fn token(&mut self) -> Result<Token, ReadError> {
-        self.ran_out = false;
-        let token = self.read();
-        if token.is_err() {
-            let at = self.offset();
-            self.ran_out |= at >= self.end() || (self.end().saturating_sub(at) < 9 && self.is_opcode_cut());
+    #[inline]
+    pub fn token(&mut self, token: &mut Token) -> Result<(), ReadError> {
+        let read = self.read(token);
+        if read.is_err() {
+            self.note_failure();
         }
-        token
+        read
     }
 
-    /// True if the source ends inside the fixed part of the opcode at hand.
-    fn is_opcode_cut(&mut self) -> bool {
-        self.peek().is_some_and(|code| opcode::layout(code).is_some())
+    #[cold]
+    fn note_failure(&mut self) {
+        let left = self.end().saturating_sub(self.offset());
+        // An opcode whose fixed part is cut off, or nothing at all.
+        let cut = left < FIXED as u64 && self.peek().is_none_or(|code| opcode::layout(code).is_some());
+        self.ran_out = self.ran_out || cut;
     }
 
-    fn read(&mut self) -> Result<Token, ReadError> {
+    #[inline]
+    fn read(&mut self, token: &mut Token) -> Result<(), ReadError> {
+        self.ran_out = false;
         let at = self.stream.offset();
+        token.at = at;
+        token.number = 0;
+        token.extent = None;
         let window = self.stream.fill(FIXED)?;
         let Some((&code, rest)) = window.split_first() else {
             return Err(Malformed { at, what: "the pickle ends without STOP" }.into());
         };
+        token.code = code;
         let Some(layout) = opcode::layout(code) else {
             return Err(Malformed { at, what: "a byte that is no pickle opcode" }.into());
         };
-        let head = |n: usize| rest.get(..n).ok_or(Malformed { at, what: "the pickle ends inside an opcode" });
-        let (operand, taken) = match layout {
-            Layout::Bare => (Operand::None, 1),
-            Layout::U8 => (Operand::Int(little_endian(head(1)?)), 2),
-            Layout::U16 => (Operand::Int(little_endian(head(2)?)), 3),
-            Layout::I32 => (Operand::Int(sign_extend(little_endian(head(4)?), 4)), 5),
-            Layout::U32 => (Operand::Int(little_endian(head(4)?)), 5),
-            Layout::Frame => (Operand::Int(little_endian(head(8)?)), 9),
-            Layout::F64 => {
-                let bits = head(8)?.iter().fold(0, |bits: u64, &byte| bits << 8 | u64::from(byte));
-                (Operand::Float(f64::from_bits(bits)), 9)
-            }
-            Layout::Long8 => {
-                let len = little_endian(head(1)?);
-                match rest.get(1..).and_then(|rest| rest.get(..usize::try_from(len).ok()?)) {
-                    Some(bytes) if bytes.len() <= 8 => {
-                        (Operand::Int(sign_extend(little_endian(bytes), bytes.len())), 2_u64.saturating_add(len as u64))
-                    }
-                    _ => return self.counted(at, code, 1, len),
-                }
-            }
-            Layout::Counted8 => {
-                let len = little_endian(head(1)?);
-                return self.counted(at, code, 1, len);
-            }
-            Layout::Counted32 => {
-                let len = little_endian(head(4)?);
-                return self.counted(at, code, 4, len);
-            }
-            Layout::CountedI32 | Layout::Long32 => {
-                let len = sign_extend(little_endian(head(4)?), 4);
-                return self.counted(at, code, 4, len);
-            }
-            Layout::Counted64 => {
-                let len = little_endian(head(8)?);
-                return self.counted(at, code, 8, len);
-            }
-            Layout::Line => {
-                self.stream.skip(1)?;
-                return Ok(Token { at, code, operand: Operand::Bytes(self.line()?) });
-            }
-            Layout::Lines => {
-                self.stream.skip(1)?;
-                return Ok(Token { at, code, operand: Operand::Names(self.line()?, self.line()?) });
-            }
+        let width = match layout {
+            Layout::Bare | Layout::Line | Layout::Lines => 0,
+            Layout::U8 | Layout::Counted8 | Layout::Long8 => 1,
+            Layout::U16 => 2,
+            Layout::I32 | Layout::U32 | Layout::Counted32 | Layout::CountedI32 | Layout::Long32 => 4,
+            Layout::Frame | Layout::F64 | Layout::Counted64 => 8,
         };
-        self.stream.skip(taken)?;
-        Ok(Token { at, code, operand })
+        let Some(field) = rest.get(..width) else {
+            return Err(Malformed { at, what: "the pickle ends inside an opcode" }.into());
+        };
+        let number = match layout {
+            Layout::I32 | Layout::CountedI32 | Layout::Long32 => sign_extend(little_endian(field), 4),
+            Layout::F64 => little_endian(field).swap_bytes(),
+            _ => little_endian(field),
+        };
+        let header = (width as u64).saturating_add(1);
+        match layout {
+            Layout::Line | Layout::Lines => {
+                self.stream.skip(1)?;
+                let mut extent = self.line()?;
+                if layout == Layout::Lines {
+                    extent.len = extent.len.saturating_add(self.line()?.len).saturating_add(1);
+                }
+                token.extent = Some(extent);
+            }
+            Layout::Long8 if number <= 8 => match usize::try_from(number).ok().and_then(|n| rest.get(1..)?.get(..n)) {
+                Some(bytes) => {
+                    token.number = sign_extend(little_endian(bytes), bytes.len());
+                    self.stream.skip(header.saturating_add(number.unsigned_abs()))?;
+                }
+                None => token.extent = Some(self.counted(at, header, number)?),
+            },
+            Layout::Counted8
+            | Layout::Counted32
+            | Layout::CountedI32
+            | Layout::Counted64
+            | Layout::Long8
+            | Layout::Long32 => token.extent = Some(self.counted(at, header, number)?),
+            _ => {
+                token.number = number;
+                self.stream.skip(header)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Skips a literal of `len` bytes whose length field takes `width` bytes.
-    fn counted(&mut self, at: u64, code: u8, width: u64, len: i64) -> Result<Token, ReadError> {
-        let header = width.saturating_add(1);
+    /// Skips a literal of `len` bytes behind a header.
+    fn counted(&mut self, at: u64, header: u64, len: i64) -> Result<Extent, ReadError> {
         let Ok(len) = u64::try_from(len) else {
             return Err(Malformed { at, what: "a literal of negative or impossible length" }.into());
         };
@@ -218,10 +240,9 @@ impl<'s> Reader<'s> {
             self.ran_out = true;
             return Err(Malformed { at, what: "a literal reaches past the end" }.into());
         }
-        self.stream.skip(header)?;
-        let extent = Extent { at: self.stream.offset(), len };
-        self.stream.skip(len)?;
-        Ok(Token { at, code, operand: Operand::Bytes(extent) })
+        let extent = Extent { at: at.saturating_add(header), len };
+        self.stream.skip(header.saturating_add(len))?;
+        Ok(extent)
     }
 
     /// Takes a line, which may be longer than the window.
@@ -269,9 +290,10 @@ mod tests {
         let mut reader = Reader::new(&*source, 0);
         let mut out = Vec::new();
         while reader.offset() < reader.end() {
-            let token = reader.token().map_err(|error| error.to_string());
-            let failed = token.is_err();
-            out.push(token);
+            let mut token = Token::START;
+            let read = reader.token(&mut token).map_err(|error| error.to_string());
+            let failed = read.is_err();
+            out.push(read.map(|()| token));
             if failed {
                 break;
             }
@@ -295,16 +317,16 @@ mod tests {
         for (bytes, operand) in stream {
             let tokens = read(bytes);
             assert_eq!(tokens.len(), 1, "{bytes:?}");
-            assert_eq!(tokens[0].as_ref().unwrap().operand, *operand, "{bytes:?}");
+            assert_eq!(tokens[0].as_ref().unwrap().operand(), *operand, "{bytes:?}");
         }
     }
 
     #[test]
     fn literals_and_lines_are_ranges() {
         let tokens = read(b"X\x02\0\0\0abcos name\nsystem\nS'x'\n");
-        let operands: Vec<_> = tokens.into_iter().map(|token| token.unwrap().operand).collect();
+        let operands: Vec<_> = tokens.into_iter().map(|token| token.unwrap().operand()).collect();
         let at = |at, len| Extent { at, len };
-        let expected = [Operand::Bytes(at(5, 2)), Operand::Names(at(8, 7), at(16, 6)), Operand::Bytes(at(24, 3))];
+        let expected = [Operand::Bytes(at(5, 2)), Operand::Names(at(8, 14)), Operand::Bytes(at(24, 3))];
         assert_eq!(operands, expected);
     }
 

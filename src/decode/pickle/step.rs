@@ -3,7 +3,7 @@
 use super::machine::{By, End, MOST_STACK, Machine, Persistence};
 use super::names::Naming;
 use super::opcode as op;
-use super::reader::{Extent, Operand, Token};
+use super::reader::{Extent, Token};
 use super::text::{self, Integer};
 use super::value::{Far, Kind, Value};
 use crate::bytes::{Exceeded, Malformed};
@@ -12,18 +12,20 @@ use crate::bytes::{Exceeded, Malformed};
 const HUGE_INDEX: u64 = 1 << 26;
 /// Values of eight bytes each that make a gigabyte.
 const HUGE_SIZE: f32 = 134_217_728.0;
+/// Longest module and name of a text opcode that are looked at.
+const LONGEST_NAMES: usize = 8192;
 /// Arguments, keywords and state of a node that has none.
 const NOTHING: Value = Value::None;
 
 impl Machine<'_> {
     /// Executes `token`.
-    pub(super) fn step(&mut self, token: Token) -> Result<(), End> {
-        let by = By { code: token.code, at: token.at };
+    pub(super) fn step(&mut self, token: &Token) -> Result<(), End> {
+        let by = by_of(token);
         match token.code {
-            op::BINGET | op::LONG_BINGET => self.get(by, int(token)),
-            op::BINPUT | op::LONG_BINPUT => self.put(by, int(token)),
+            op::BINGET | op::LONG_BINGET => self.get(by, token.number),
+            op::BINPUT | op::LONG_BINPUT => self.put(by, token.number),
             op::MEMOIZE => self.put(by, i64::try_from(self.memo.entries()).unwrap_or(i64::MAX)),
-            op::BININT | op::BININT1 | op::BININT2 => self.push(Value::Int(i32::try_from(int(token)).unwrap_or(0))),
+            op::BININT | op::BININT1 | op::BININT2 => self.push(Value::Int(i32::try_from(token.number).unwrap_or(0))),
             op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 | op::SHORT_BINSTRING | op::BINSTRING => {
                 self.note_literal(token.at, Self::operand_extent(token), true);
                 self.push(Value::Str(Far::new(token.at)))
@@ -33,9 +35,9 @@ impl Machine<'_> {
                 self.push(Value::Bytes(Far::new(token.at)))
             }
             op::BINFLOAT => self.push(Value::Number(Far::new(token.at))),
-            op::LONG1 | op::LONG4 => self.push(match token.operand {
-                Operand::Int(number) => small(number, token.at),
-                _ => Value::Number(Far::new(token.at)),
+            op::LONG1 | op::LONG4 => self.push(match token.extent {
+                None => small(token.number, token.at),
+                Some(_) => Value::Number(Far::new(token.at)),
             }),
             op::NONE => self.push(Value::None),
             op::NEWTRUE => self.push(Value::Bool(true)),
@@ -61,7 +63,7 @@ impl Machine<'_> {
             op::OBJ => self.obj(by),
             op::BINPERSID => self.binpersid(by),
             op::PERSID => self.persid(token),
-            op::EXT1 | op::EXT2 | op::EXT4 => self.extension(by, int(token)),
+            op::EXT1 | op::EXT2 | op::EXT4 => self.extension(by, token.number),
             op::POP => self.discard(by),
             op::POP_MARK => self.take_marked(by).map(drop),
             op::DUP => self.top(by).and_then(|top| self.push(top)),
@@ -75,7 +77,7 @@ impl Machine<'_> {
     }
 
     /// The text opcodes that push a literal or use the memo.
-    fn step_text(&mut self, token: Token, by: By) -> Result<(), End> {
+    fn step_text(&mut self, token: &Token, by: By) -> Result<(), End> {
         let extent = Self::operand_extent(token);
         let broken = |what| Err(End::Broken(Malformed { at: token.at, what }));
         match token.code {
@@ -134,8 +136,7 @@ impl Machine<'_> {
     }
 
     fn underflow(&mut self, by: By) -> End {
-        let detail = format!("{} finds no operand", by.mnemonic());
-        self.evidence.anomaly("stack-underflow", by.mnemonic(), by.at, detail);
+        self.odd("stack-underflow", by, |_| format!("{} finds no operand", by.mnemonic()));
         End::Broken(Malformed { at: by.at, what: "an opcode finds no operand on the stack" })
     }
 
@@ -221,15 +222,14 @@ impl Machine<'_> {
         #[expect(clippy::as_conversions, reason = "an estimate against an estimate")]
         let written = self.reader.offset().saturating_sub(self.start) as f32;
         if size * 8.0 > written * 1000.0 {
-            let detail = format!("{size:.1e} values from {written:.0} bytes");
-            self.evidence.anomaly("expansion", by.mnemonic(), by.at, detail);
+            self.odd("expansion", by, |_| format!("{size:.1e} values from {written:.0} bytes"));
         }
     }
 
     fn get(&mut self, by: By, index: i64) -> Result<(), End> {
         let found = u64::try_from(index).ok().and_then(|index| self.memo.get(index));
         if found.is_none() {
-            self.evidence.anomaly("undefined-memo", by.mnemonic(), by.at, format!("slot {index} was never set"));
+            self.odd("undefined-memo", by, |_| format!("slot {index} was never set"));
         }
         self.push(found.unwrap_or(Value::Unknown))
     }
@@ -240,7 +240,7 @@ impl Machine<'_> {
             return Err(End::Broken(Malformed { at: by.at, what: "a negative memo index" }));
         };
         if index >= HUGE_INDEX && index / 16 > self.memo.entries() {
-            self.evidence.anomaly("expansion", by.mnemonic(), by.at, format!("memo slot {index}"));
+            self.odd("expansion", by, |_| format!("memo slot {index}"));
         }
         Ok(self.memo.put(index, top)?)
     }
@@ -250,7 +250,7 @@ impl Machine<'_> {
         if self.marks.last() == Some(&self.stack.len()) {
             self.marks.pop();
             self.fence = self.marks.last().copied().unwrap_or(0);
-            self.evidence.anomaly("mark-padding", by.mnemonic(), by.at, "a mark that nothing uses".to_owned());
+            self.odd("mark-padding", by, |_| "a mark that nothing uses".to_owned());
             return Ok(());
         }
         if let Value::Global(id) = self.pop(by)? {
@@ -301,16 +301,20 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn global(&mut self, token: Token) -> Result<(), End> {
+    fn global(&mut self, token: &Token) -> Result<(), End> {
         let value = self.named(token);
         self.push(value)
     }
 
     /// The object that GLOBAL or INST names.
-    fn named(&mut self, token: Token) -> Value {
-        let Operand::Names(module, name) = token.operand else { return Value::Unknown };
-        let (module, name) = (self.line(module), self.line(name));
-        self.find(&module, &name, By { code: token.code, at: token.at })
+    fn named(&mut self, token: &Token) -> Value {
+        let Some(lines) = token.extent else { return Value::Unknown };
+        let mut text = Vec::new();
+        let want = usize::try_from(lines.len).unwrap_or(usize::MAX).min(LONGEST_NAMES);
+        self.reader.copy(lines.at, want, &mut text);
+        let split = memchr::memchr(b'\n', &text).unwrap_or(text.len());
+        let (module, name) = text.split_at(split);
+        self.find(module, name.get(1..).unwrap_or_default(), by_of(token))
     }
 
     fn stack_global(&mut self, by: By) -> Result<(), End> {
@@ -325,8 +329,7 @@ impl Machine<'_> {
         let value = match (module_text, name_text) {
             (Some(module), Some(name)) => self.find(&module, &name, by),
             _ => {
-                let detail = format!("{}, {}", self.show(module), self.show(name));
-                self.evidence.anomaly("unresolved-name", by.mnemonic(), by.at, detail);
+                self.odd("unresolved-name", by, |machine| format!("{}, {}", machine.show(module), machine.show(name)));
                 Value::Unknown
             }
         };
@@ -358,8 +361,8 @@ impl Machine<'_> {
         self.skip_array(target, state, by)
     }
 
-    fn inst(&mut self, token: Token) -> Result<(), End> {
-        let by = By { code: token.code, at: token.at };
+    fn inst(&mut self, token: &Token) -> Result<(), End> {
+        let by = by_of(token);
         let items = self.take_marked(by)?;
         let class = self.named(token);
         let value = self.make(class, &items, by);
@@ -384,19 +387,19 @@ impl Machine<'_> {
         });
         let texts: Vec<String> = items.unwrap_or_else(|| vec![id]).iter().map(|&item| self.item_text(item)).collect();
         if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
-            self.evidence.anomaly("persistent-id", by.mnemonic(), by.at, self.show(id));
+            self.odd("persistent-id", by, |machine| machine.show(id));
         }
         self.evidence.persistent(by.at, texts);
         let node = class.unwrap_or_else(|| self.cells.node(&[Value::Head(Kind::Persistent, 1.0), id]));
         self.push(node)
     }
 
-    fn persid(&mut self, token: Token) -> Result<(), End> {
+    fn persid(&mut self, token: &Token) -> Result<(), End> {
         let text = String::from_utf8_lossy(&self.line(Self::operand_extent(token))).into_owned();
         // The oldest checkpoints number their storages.
         let numbered = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if self.persistence == Persistence::None || !numbered {
-            self.evidence.anomaly("persistent-id", "PERSID", token.at, text.chars().take(200).collect());
+            self.odd("persistent-id", by_of(token), |_| text.chars().take(200).collect());
         }
         self.evidence.persistent(token.at, vec![text]);
         let node = self.cells.node(&[Value::Head(Kind::Persistent, 1.0), Value::Unknown]);
@@ -411,7 +414,7 @@ impl Machine<'_> {
             }
             None => format!("code {code}"),
         };
-        self.evidence.anomaly("ext-registry", by.mnemonic(), by.at, detail);
+        self.odd("ext-registry", by, |_| detail);
         let value = known.map_or(Value::Unknown, |(module, name)| self.find(&module, &name, by));
         self.push(value)
     }
@@ -420,36 +423,36 @@ impl Machine<'_> {
         let _ = self.top(by)?;
         if let Some(end) = self.frame_end.take().filter(|&end| end > self.reader.offset()) {
             let effect = if end > self.reader.end() { "frame-overrun" } else { "frame-crosses-stop" };
-            let detail = format!("a frame ends at {end:#x}, STOP is at {:#x}", by.at);
-            self.evidence.anomaly(effect, "FRAME", by.at, detail);
+            let frame = By { code: op::FRAME, at: by.at };
+            self.odd(effect, frame, |_| format!("a frame ends at {end:#x}, STOP is at {:#x}", by.at));
         }
         if !self.marks.is_empty() {
-            let detail = format!("{} marks are left at STOP", self.marks.len());
-            self.evidence.anomaly("mark-padding", by.mnemonic(), by.at, detail);
+            self.odd("mark-padding", by, |machine| format!("{} marks are left at STOP", machine.marks.len()));
         }
         if self.leave_object_array() { Ok(()) } else { Err(End::Stop) }
     }
 
-    fn proto(&mut self, token: Token) -> Result<(), End> {
-        let protocol = u8::try_from(int(token)).unwrap_or(u8::MAX);
+    fn proto(&mut self, token: &Token) -> Result<(), End> {
+        let protocol = u8::try_from(token.number).unwrap_or(u8::MAX);
         if token.at != self.start {
             let repeated = self.protocol >= 2;
             let effect = if repeated { "proto-repeated" } else { "proto-not-first" };
-            self.evidence.anomaly(effect, "PROTO", token.at, format!("protocol {protocol} is declared inside"));
+            self.odd(effect, by_of(token), |_| format!("protocol {protocol} is declared inside"));
         }
         if protocol > 5 {
-            self.evidence.anomaly("proto-unsupported", "PROTO", token.at, format!("protocol {protocol}"));
+            self.odd("proto-unsupported", by_of(token), |_| format!("protocol {protocol}"));
         }
         self.protocol = protocol;
         Ok(())
     }
 
-    fn frame(&mut self, token: Token) -> Result<(), End> {
-        let length = u64::try_from(int(token)).unwrap_or(u64::MAX);
+    fn frame(&mut self, token: &Token) -> Result<(), End> {
+        let length = u64::try_from(token.number).unwrap_or(u64::MAX);
         let start = self.reader.offset();
         if let Some(end) = self.frame_end.filter(|&end| start < end) {
-            let detail = format!("a frame begins at {:#x} inside one that ends at {end:#x}", token.at);
-            self.evidence.anomaly("frame-divergence", "FRAME", token.at, detail);
+            self.odd("frame-divergence", by_of(token), |_| {
+                format!("a frame begins at {:#x} inside one that ends at {end:#x}", token.at)
+            });
         }
         self.frame_end = Some(start.saturating_add(length));
         Ok(())
@@ -462,11 +465,8 @@ impl Machine<'_> {
     }
 }
 
-fn int(token: Token) -> i64 {
-    match token.operand {
-        Operand::Int(number) => number,
-        _ => 0,
-    }
+const fn by_of(token: &Token) -> By {
+    By { code: token.code, at: token.at }
 }
 
 fn small(number: i64, at: u64) -> Value {

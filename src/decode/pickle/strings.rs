@@ -321,7 +321,7 @@ impl Machine<'_> {
             _ => 0,
         };
         if count >= HUGE {
-            self.evidence.anomaly("expansion", by.mnemonic(), by.at, format!("a call asks for {count} bytes"));
+            self.odd("expansion", by, |_| format!("a call asks for {count} bytes"));
         }
     }
 

@@ -78,7 +78,7 @@ pub enum Kind {
 }
 
 /// Cells that are kept. A random forest of thousands of trees needs a few hundred thousand at a time.
-const KEPT: u64 = 4 << 20;
+const KEPT: u64 = 2 << 20;
 /// Items that one container keeps: enough for arguments, tables and strings in pieces.
 pub const KEPT_ITEMS: usize = 4096;
 
@@ -99,10 +99,18 @@ impl Cells {
     /// Builds a node from its cells.
     pub fn node(&mut self, cells: &[Value]) -> Value {
         let at = self.next;
-        for &cell in cells {
-            self.push(cell);
-        }
+        self.push_all(cells);
         Value::Node(Far::new(at))
+    }
+
+    fn push_all(&mut self, cells: &[Value]) {
+        // Until the ring is full, which most streams never see, cells are simply appended.
+        if (self.ring.len().saturating_add(cells.len()) as u64) <= KEPT {
+            self.ring.extend_from_slice(cells);
+            self.next = self.next.saturating_add(cells.len() as u64);
+        } else {
+            cells.iter().for_each(|&cell| self.push(cell));
+        }
     }
 
     fn push(&mut self, cell: Value) {
@@ -154,6 +162,9 @@ impl Cells {
     /// How many values `value` would be if nothing in it were shared.
     #[must_use]
     pub fn size(&self, value: Value) -> f32 {
+        if !matches!(value, Value::Node(_)) {
+            return 1.0;
+        }
         match self.field(value, 0) {
             Value::Head(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set, size) => size,
             _ => 1.0,
@@ -164,9 +175,7 @@ impl Cells {
     pub fn tuple(&mut self, items: &[Value]) -> Value {
         let size = 1.0 + items.iter().map(|&item| self.size(item)).sum::<f32>();
         let node = self.node(&[Value::Head(Kind::Tuple, size), length(items.len())]);
-        for &item in items.iter().take(KEPT_ITEMS) {
-            self.push(item);
-        }
+        self.push_all(items.get(..KEPT_ITEMS).unwrap_or(items));
         node
     }
 
@@ -189,9 +198,7 @@ impl Cells {
         }
         let before = self.field(container, 2);
         let chunk = self.node(&[Value::Head(Kind::Chunk, 0.0), length(items.len()), before]);
-        for &item in items {
-            self.push(item);
-        }
+        self.push_all(items);
         self.set(container, 2, chunk);
     }
 
@@ -202,6 +209,20 @@ impl Cells {
             Value::Len(len) => usize::try_from(len).unwrap_or(usize::MAX),
             _ => 0,
         }
+    }
+
+    /// True if one of the kept items of a list, dict or set, in any order, is like that.
+    #[must_use]
+    pub fn any(&self, container: Value, like: impl Fn(Value) -> bool) -> bool {
+        let mut chunk = self.field(container, 2);
+        // A chain is no longer than the ring, and goes back only.
+        while self.kind(chunk) == Some(Kind::Chunk) {
+            if (3_u64..).take(self.len(chunk)).any(|field| like(self.field(chunk, field))) {
+                return true;
+            }
+            chunk = self.field(chunk, 2);
+        }
+        false
     }
 
     /// The items of a tuple, list, dict or set in order; None if it is none of them, or not all are kept.
