@@ -17,6 +17,12 @@ pub(crate) struct Fixture {
     /// Codes of its twin that must not be reported.
     #[serde(default)]
     pub(crate) misses: Vec<String>,
+    /// Names that facts about this pickle must state, `os.system`.
+    #[serde(default)]
+    pub(crate) reaches: Vec<String>,
+    /// Effects that facts about the opcodes of this pickle must state.
+    #[serde(default)]
+    pub(crate) effects: Vec<String>,
     /// What it is.
     #[serde(default)]
     pub(crate) note: String,
