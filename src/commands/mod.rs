@@ -29,10 +29,7 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
     match &command_line.command {
         Command::Scan(scan) => scan::run(scan, telling),
         Command::Render(render) => rendered(render, telling),
-        Command::Inspect(arguments) => {
-            let file = &arguments.file;
-            printed(|out| inspect::run(file, out))
-        }
+        Command::Inspect(arguments) => inspected(&arguments.file, telling),
         Command::Rules(arguments) => {
             let (rule, format) = (arguments.rule.as_deref(), arguments.format);
             printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
@@ -53,6 +50,15 @@ fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
         look.print(report, arguments.format, out)
     })?;
     Ok(report.verdict.exit_code())
+}
+
+fn inspected(file: &Path, telling: &Telling) -> anyhow::Result<u8> {
+    let mut whole = true;
+    let printed = printed(|out| {
+        whole = inspect::run(file, width(), color(telling), out)?;
+        Ok(())
+    })?;
+    Ok(if whole { printed } else { 2 })
 }
 
 fn examined(doctor: &cli::Doctor) -> anyhow::Result<u8> {

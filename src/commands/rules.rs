@@ -47,10 +47,12 @@ fn find<'r>(rules: &'r RuleSet, word: &str) -> anyhow::Result<&'r Rule> {
         return Ok(rule);
     }
     let lower = word.to_lowercase();
-    let near: Vec<String> = rules
-        .rules()
-        .iter()
-        .filter(|rule| rule.code.to_lowercase().starts_with(&lower) || rule.name.contains(&lower))
+    // Whole words of a name before parts of words.
+    let is_near = |rule: &&Rule| rule.code.to_lowercase().starts_with(&lower) || rule.name.contains(&lower);
+    let mut near: Vec<&Rule> = rules.rules().iter().filter(is_near).collect();
+    near.sort_by_key(|rule| !rule.name.split('-').any(|part| part == lower));
+    let near: Vec<String> = near
+        .into_iter()
         .take(SUGGESTIONS)
         .map(|rule| format!("{} {}", rule.code, rule.name))
         .collect();

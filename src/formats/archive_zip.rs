@@ -112,7 +112,10 @@ impl Container {
                 continue;
             };
             for opened in self.open(scan, n)? {
-                let Some(role) = choose(n, &entry, &opened.input) else { continue };
+                let Some(role) = choose(n, &entry, &opened.input) else {
+                    scan.mention(&opened.input);
+                    continue;
+                };
                 self.give(scan, &entry, opened, role)?;
             }
         }

@@ -161,6 +161,11 @@ impl<'a> Scan<'a> {
         self.sink.take(&fact, &Location { name: &self.input.name, span: None });
     }
 
+    /// Tells of a nested input that needs no reading of its own.
+    pub fn mention(&mut self, input: &Input) {
+        self.sink.input(input, &[]);
+    }
+
     /// Hands a nested input back to the engine.
     ///
     /// # Errors
@@ -183,6 +188,7 @@ impl<'a> Scan<'a> {
         format: &'static Format,
         read: impl FnOnce(&mut Scan<'_>) -> Result<T, Halt>,
     ) -> Option<T> {
+        self.sink.input(input, &[format.name]);
         let mut scan = Scan {
             input,
             budget: self.budget,

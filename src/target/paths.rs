@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         } else if filter::is_glob(spec) {
             self.glob(spec)?;
         } else {
-            self.plan.errors.push(format!("{spec}: no such file or folder"));
+            self.plan.errors.push(format!("{spec}: {}", absent(spec)));
         }
         Ok(())
     }
@@ -373,6 +373,14 @@ fn join(prefix: &str, below: &Path) -> String {
 /// The reverse of [`join`].
 fn below<'n>(name: &'n str, prefix: &str) -> &'n str {
     name.strip_prefix(prefix).map_or(name, |rest| rest.trim_start_matches('/'))
+}
+
+/// Why a target that is no path here cannot be scanned.
+fn absent(spec: &str) -> &'static str {
+    if spec.contains("://") || spec.starts_with("models:/") {
+        return "this version scans no remote addresses; download the file and scan it";
+    }
+    "no such file or folder"
 }
 
 /// An operating system's error without path and number.

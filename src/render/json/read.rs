@@ -36,7 +36,7 @@ pub enum ReadError {
     #[error("the report holds more than {MAX_VALUES} values")]
     TooMany,
     /// Not JSON, or not the shape of a report; says where.
-    #[error("not a report: {0}")]
+    #[error("not a report")]
     Shape(#[from] serde_json::Error),
     /// A contract of another version.
     #[error("the report has schema version {0}; this version reads {SCHEMA_VERSION}")]
