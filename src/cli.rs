@@ -195,7 +195,10 @@ impl What {
                 }
             }
             Some(value) if is_path(value) => targets.insert(0, value.into()),
-            Some(value) => return Err(format!("--diff {value}: neither a revision of this repository nor a path")),
+            // A branch that this clone does not have, or a slip: the target knows which.
+            Some(value) => {
+                base.get_or_insert_with(|| value.to_owned());
+            }
         }
         Ok((targets, Some(Comparison { base, head: self.head.clone() })))
     }

@@ -151,6 +151,7 @@ impl Run<'_> {
             rules: Vec::new(),
         };
         let mut names = BTreeSet::new();
+        let mut ignored = HashSet::new();
         let mut fixed = Vec::new();
         for one in scanned {
             report.issues.extend(one.findings);
@@ -158,6 +159,7 @@ impl Run<'_> {
             report.errors.extend(one.errors);
             if one.ignored {
                 report.files_ignored += 1;
+                ignored.insert(one.coverage.path);
                 continue;
             }
             if one.coverage.status != Status::Skipped {
@@ -183,6 +185,7 @@ impl Run<'_> {
         let mentioned: Vec<Finding> = report.issues.iter().chain(&fixed).cloned().collect();
         report.rules = policy.reported(&mentioned);
         if let Some(diff) = &mut report.diff {
+            diff.changed.retain(|change| !ignored.contains(&change.path));
             diff.fixed = fixed;
         }
         report

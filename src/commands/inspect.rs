@@ -46,6 +46,9 @@ pub fn run(path: &Path, width: usize, color: bool, out: &mut dyn Write) -> anyho
     let outcome = scan::survey(&Options { limits: Limits::default(), payload: true }, &input, &mut survey);
     let mut page = Page::new(out, color, width);
     survey.parts.sort_by(|a, b| a.name.cmp(&b.name));
+    for group in survey.parts.iter_mut().flat_map(|part| part.facts.values_mut()) {
+        group.rows.sort_by_key(|row| row.offset);
+    }
     head(&mut page, &input, &survey, &outcome)?;
     members(&mut page, &survey)?;
     for part in &survey.parts {

@@ -140,7 +140,7 @@ const fn state(rule: &Rule) -> Option<&'static str> {
 }
 
 fn write_json(value: &impl Serialize, out: &mut dyn Write) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
+    serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(())
 }

@@ -54,10 +54,12 @@ pub(super) fn find(
     };
     let search = Search { repository, env, head: &head_id, is_checkout: head.is_none() && pushed.is_none() };
     let outcome = match base {
-        Some(base) => match valid(repository, base) {
-            Some(id) => Ok((base.to_owned(), id)),
+        // A clone for CI often has a branch of the remote only.
+        Some(base) => match named(repository, base).or_else(|| named(repository, &format!("origin/{base}"))) {
+            Some(found) => Ok(found),
             None if repository.is_shallow() => {
-                Err((Some(base.to_owned()), format!("the base `{base}` is not in this shallow clone")))
+                let help = fetch(base);
+                Err((Some(base.to_owned()), format!("the base `{base}` is not in this shallow clone; {help}")))
             }
             None => return Err(TargetError::UnknownRevision { revision: base.to_owned() }),
         },
@@ -100,6 +102,19 @@ fn valid(repository: &dyn Repository, revision: &str) -> Option<String> {
     is_sound(revision).then(|| repository.commit(revision)).flatten()
 }
 
+fn named(repository: &dyn Repository, revision: &str) -> Option<(String, String)> {
+    valid(repository, revision).map(|id| (revision.to_owned(), id))
+}
+
+/// How to get a base. The second half names it as the remote's branch: a clone of one branch would not.
+fn fetch(base: &str) -> String {
+    let plain = base.strip_prefix("origin/").unwrap_or(base);
+    if plain.len() >= 40 && plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return format!("fetch it with `git fetch origin {plain}`");
+    }
+    format!("fetch it with `git fetch origin {plain}:refs/remotes/origin/{plain}`")
+}
+
 /// The base's name and commit; or its name, if it has one, and why there is no commit.
 type Outcome = Result<(String, String), (Option<String>, String)>;
 
@@ -124,8 +139,7 @@ impl Search<'_> {
         Err(match stated.revisions.first() {
             None => (None, format!("{source} names no base")),
             Some(first) => {
-                let plain = first.strip_prefix("origin/").unwrap_or(first);
-                let help = format!("fetch it with `git fetch origin {plain}`");
+                let help = fetch(first);
                 (Some(first.clone()), format!("the base `{first}` ({source}) is not in this clone; {help}"))
             }
         })

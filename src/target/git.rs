@@ -322,7 +322,8 @@ impl Planner {
             }
         }
         if deleted > 0 {
-            self.plan.notes.push(format!("{deleted} files were deleted"));
+            let files = if deleted == 1 { "file was" } else { "files were" };
+            self.plan.notes.push(format!("{deleted} {files} deleted"));
         }
         if !is_full {
             let companions = self.companions(&items);
@@ -411,7 +412,11 @@ impl Planner {
             return false;
         }
         match item.entry.kind {
-            FileKind::File => self.file(&item.entry, item.old.as_ref(), path, given, known),
+            FileKind::File => {
+                // What a copy holds is new at its place, whatever the original held.
+                let old = item.old.as_ref().filter(|_| item.change != ChangeKind::Copied.as_str());
+                self.file(&item.entry, old, path, given, known)
+            }
             FileKind::Link => self.link(&item.entry, path, given, known),
             FileKind::Submodule => {
                 self.plan.skip(path, 0, "a submodule: its content is in another repository");

@@ -574,7 +574,8 @@ fn diff_takes_a_base_or_none_and_swallows_no_target() {
     assert_eq!(resolve("modelaudit scan --diff models/ b"), Ok(("models/ b".into(), Some((None, None)))));
     assert_eq!(resolve("modelaudit scan --diff -- models/"), Ok(("models/".into(), Some((None, None)))));
     assert_eq!(resolve("modelaudit scan --base main --head x"), Ok((String::new(), Some((main(), Some("x".into()))))));
-    assert!(resolve("modelaudit scan --diff nowhere").is_err());
+    let nowhere = Some("nowhere".to_owned());
+    assert_eq!(resolve("modelaudit scan --diff nowhere"), Ok((String::new(), Some((nowhere, None)))));
     assert!(resolve("modelaudit scan --diff main --base main").is_err());
     assert!(parse("modelaudit scan --staged --diff").is_err());
 }

@@ -7,6 +7,7 @@
 )]
 
 mod arch;
+mod cli;
 mod config;
 mod corpus;
 mod cyclonedx;
@@ -18,11 +19,13 @@ mod listings;
 mod markdown;
 mod pickle;
 mod policy;
+mod readme;
 mod robust;
 mod rules;
 mod sample;
 mod sample_report;
 mod sarif;
 mod target;
+mod templates;
 mod text;
 mod validators;

@@ -8,4 +8,4 @@ mod changes;
 mod kinds;
 mod paths;
 mod pointers;
-mod scratch;
+pub(crate) mod scratch;

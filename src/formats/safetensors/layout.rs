@@ -44,6 +44,9 @@ fn bounds(scan: &mut Scan<'_>, entries: &[Entry], data: u64, size: u64) {
             unequal.state(scan, range, || format!("{name}: dtype and shape need {needed} bytes, {} are given", range.1));
         }
     }
+    if entries.iter().any(|entry| entry.end > size) {
+        scan.unread(scan.input.name.clone(), "a tensor reaches past the end of the file", false);
+    }
     outside.finish(scan);
     unequal.finish(scan);
 }

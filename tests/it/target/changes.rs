@@ -72,7 +72,8 @@ fn copies_of_changed_files_and_deletions_are_told() {
     scratch.commit("copy");
     let plan = scratch.diff("main");
     assert_eq!(changed(&plan), ["copied copy.pt <- old.pt", "modified old.pt"]);
-    assert_eq!(plan.notes, ["1 files were deleted"]);
+    assert!(target(&plan, "copy.pt").open_previous().is_none(), "what a copy holds is new at its place");
+    assert_eq!(plan.notes, ["1 file was deleted"]);
 }
 
 #[test]
