@@ -26,6 +26,10 @@ const HOOKS: &[&[u8]] = &[
     b"__hash__",
     b"__eq__",
 ];
+/// What a stream may put into imported objects and be followed: how many, how long a name, how deep.
+const MOST_PLANTS: usize = 65_536;
+const LONGEST_PLANT: usize = 512;
+const DEEPEST_PLANT: usize = 16;
 /// Entries of a state that are looked at.
 const MOST_STATE: usize = 4096;
 
@@ -35,9 +39,6 @@ impl Machine<'_> {
         self.check_spelling(module, by);
         self.check_spelling(name, by);
         let value = self.name(module, name, self.naming(by, by.mnemonic()));
-        if self.planted.is_empty() {
-            return value;
-        }
         // The name is stated as written; what the stream has put in its place is what loading gets.
         self.planted_at(module, name, by).unwrap_or(value)
     }
@@ -54,20 +55,27 @@ impl Machine<'_> {
 
     /// What the stream has planted under the longest beginning of `module.path`, followed along the rest.
     fn planted_at(&mut self, module: &[u8], path: &[u8], by: By) -> Option<Value> {
-        let mut end = path.len();
-        loop {
+        if self.planted.is_empty() {
+            return None;
+        }
+        let dots = memchr::memchr_iter(b'.', path).take(DEEPEST_PLANT);
+        let ends: Vec<usize> = dots.chain([path.len()]).collect();
+        for end in ends.into_iter().rev() {
             let key = [module, b"\0", path.get(..end)?].concat();
             if let Some(&value) = self.planted.get(&key) {
-                let rest = path.get(end..)?;
-                return match rest.strip_prefix(b".") {
+                return match path.get(end..)?.strip_prefix(b".") {
                     Some(rest) => self.attribute_path(value, rest, by),
                     None => Some(value),
                 };
             }
-            if end == 0 {
-                return None;
-            }
-            end = memchr::memrchr(b'.', path.get(..end)?).unwrap_or(0);
+        }
+        None
+    }
+
+    /// Remembers what the stream puts under `key`.
+    fn keep_planted(&mut self, key: Vec<u8>, value: Value) {
+        if self.planted.len() < MOST_PLANTS && key.len() <= LONGEST_PLANT {
+            self.planted.insert(key, value);
         }
     }
 
@@ -147,7 +155,7 @@ impl Machine<'_> {
                     return Some(self.name(b"builtins", MODULE.as_bytes(), naming));
                 }
                 let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
-                let planted = self.planted_at(module.as_bytes(), &path, by).filter(|_| !self.planted.is_empty());
+                let planted = self.planted_at(module.as_bytes(), &path, by);
                 Some(planted.unwrap_or_else(|| self.name(module.as_bytes(), &path, naming)))
             }
             Value::Node(_) if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) => {
@@ -305,7 +313,9 @@ impl Machine<'_> {
             _ => 0,
         };
         match (module, name) {
-            (Some(module), Some(name)) if self.extensions.len() < 65_536 => {
+            (Some(module), Some(name))
+                if self.extensions.len() < MOST_PLANTS && module.len().max(name.len()) <= LONGEST_PLANT =>
+            {
                 self.extensions.insert(code, (module, name));
                 Outcome::resolved(None)
             }
@@ -344,9 +354,7 @@ impl Machine<'_> {
     fn plant(&mut self, id: u32, name: &[u8], value: Value) {
         let Some((module, path)) = self.path_of(id) else { return };
         let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
-        if self.planted.len() < 65_536 {
-            self.planted.insert([module.as_bytes(), b"\0", &path].concat(), value);
-        }
+        self.keep_planted([module.as_bytes(), b"\0", &path].concat(), value);
     }
 
     /// Remembers an item that the stream writes to an imported namespace.
@@ -359,9 +367,7 @@ impl Machine<'_> {
             "modules" => [key, b"\0", MODULE.as_bytes()].concat(),
             _ => [module.as_bytes(), b"\0", path.as_bytes(), b".", key].concat(),
         };
-        if self.planted.len() < 65_536 {
-            self.planted.insert(target, value);
-        }
+        self.keep_planted(target, value);
     }
 
     fn add_state(&mut self, object: Value, state: Value) {
@@ -474,10 +480,10 @@ impl Machine<'_> {
                 });
                 if matches!(by.code, op::SETITEM | op::SETITEMS) {
                     for pair in items.chunks_exact(2) {
-                        if let [key, value] = *pair {
-                            if let Some(key) = self.content(key, LONGEST_NAME) {
-                                self.plant_item(id, &key, value);
-                            }
+                        if let [key, value] = *pair
+                            && let Some(key) = self.content(key, LONGEST_NAME)
+                        {
+                            self.plant_item(id, &key, value);
                         }
                     }
                 }

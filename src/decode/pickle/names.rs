@@ -6,6 +6,9 @@ use super::role::{Role, role};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
 const MOST_NAMES: usize = 1 << 20;
+/// Bytes of names, and of string arguments, that are kept for one stream.
+pub(super) const MOST_NAME_BYTES: usize = 64 << 20;
+const MOST_TEXT_BYTES: usize = 16 << 20;
 /// Longest module or attribute path that is kept.
 pub const LONGEST_NAME: usize = 4096;
 
@@ -64,6 +67,9 @@ pub struct Names {
     names: Vec<Name>,
     uses: Vec<Use>,
     index: HashMap<Box<[u8]>, u32>,
+    name_bytes: usize,
+    text_bytes: usize,
+    full: bool,
 }
 
 /// Where and by what a name is named.
@@ -85,6 +91,15 @@ impl Names {
         self.names.clear();
         self.uses.clear();
         self.index.clear();
+        self.name_bytes = 0;
+        self.text_bytes = 0;
+        self.full = false;
+    }
+
+    /// True if there were more names than are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// The names in the order of their first appearance.
@@ -121,7 +136,9 @@ impl Names {
             }
             return Some(id);
         }
-        if self.names.len() >= MOST_NAMES {
+        self.name_bytes = self.name_bytes.saturating_add(key.len());
+        if self.names.len() >= MOST_NAMES || self.name_bytes > MOST_NAME_BYTES {
+            self.full = true;
             return None;
         }
         let id = u32::try_from(self.names.len()).ok()?;
@@ -160,7 +177,11 @@ impl Names {
         let id = u32::try_from(self.uses.len()).ok()?;
         let entry = self.get_mut(name)?;
         let next = entry.uses.replace(id);
-        let Fresh { usage, by, arguments, call, texts } = fresh;
+        let Fresh { usage, by, arguments, call, mut texts } = fresh;
+        self.text_bytes = self.text_bytes.saturating_add(texts.iter().map(String::len).sum());
+        if self.text_bytes > MOST_TEXT_BYTES {
+            texts.clear();
+        }
         self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, next });
         Some(id)
     }

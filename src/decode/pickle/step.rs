@@ -12,6 +12,8 @@ use crate::bytes::{Exceeded, Malformed};
 const HUGE_INDEX: u64 = 1 << 26;
 /// Values of eight bytes each that make a gigabyte.
 const HUGE_SIZE: f32 = 134_217_728.0;
+/// Items of a persistent id that are told.
+const MOST_ID_ITEMS: usize = 16;
 /// Longest module and name of a text opcode that are looked at.
 const LONGEST_NAMES: usize = 8192;
 /// Arguments, keywords and state of a node that has none.
@@ -141,10 +143,10 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self, by: By) -> Result<Value, End> {
-        if self.stack.len() > self.fence {
-            if let Some(value) = self.stack.pop() {
-                return Ok(value);
-            }
+        if self.stack.len() > self.fence
+            && let Some(value) = self.stack.pop()
+        {
+            return Ok(value);
         }
         Err(self.underflow(by))
     }
@@ -256,10 +258,10 @@ impl Machine<'_> {
             }
             return Ok(());
         }
-        if let Value::Global(id) = self.pop(by)? {
-            if let Some(name) = self.names.get_mut(id) {
-                name.popped = name.popped.saturating_add(1);
-            }
+        if let Value::Global(id) = self.pop(by)?
+            && let Some(name) = self.names.get_mut(id)
+        {
+            name.popped = name.popped.saturating_add(1);
         }
         Ok(())
     }
@@ -388,7 +390,8 @@ impl Machine<'_> {
             [kind, class @ Value::Global(_), _, _] if self.item_text(*kind) == "module" => Some(*class),
             _ => None,
         });
-        let texts: Vec<String> = items.unwrap_or_else(|| vec![id]).iter().map(|&item| self.item_text(item)).collect();
+        let texts: Vec<String> =
+            items.unwrap_or_else(|| vec![id]).iter().take(MOST_ID_ITEMS).map(|&item| self.item_text(item)).collect();
         if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
             self.odd("persistent-id", by, |machine| machine.show(id));
         }

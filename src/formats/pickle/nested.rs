@@ -64,7 +64,7 @@ fn look(scan: &mut Scan<'_>, outer: &Machine<'_>, nested: &Nested, place: Place,
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
-        clean &= stopped && verdicts.iter().all(|(_, word)| *word == "clean");
+        clean &= stopped && machine.exhausted().is_none() && verdicts.iter().all(|(_, word)| *word == "clean");
         at = machine.offset();
         if !stopped || !torch || at >= source.len() {
             return clean && stopped;
