@@ -40,7 +40,8 @@ pub fn printable_bytes(bytes: &[u8], cap: usize) -> String {
 
 /// True for characters that do not show as themselves: controls, bidirectional and zero-width marks, separators,
 /// tags, private use.
-fn is_hidden(c: char) -> bool {
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -90,6 +90,18 @@ pub struct Change {
     pub from: Option<String>,
 }
 
+/// The checkout that the scanned files belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkout {
+    /// Address of the repository's remote, without credentials.
+    pub repository: Option<String>,
+    /// Commit id of the scanned state.
+    pub revision: Option<String>,
+    /// Branch, if one is checked out.
+    pub branch: Option<String>,
+}
+
 /// The program that wrote the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,6 +192,8 @@ pub struct Report {
     pub has_errors: bool,
     /// Formats that were met.
     pub scanner_names: Vec<String>,
+    /// Present if the scanned files are under version control and that was looked at.
+    pub checkout: Option<Checkout>,
     /// Present for diff-aware runs.
     pub diff: Option<Diff>,
     /// All findings, suppressed ones included and marked.

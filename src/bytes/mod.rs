@@ -88,25 +88,28 @@ pub struct Input {
     pub source: Arc<dyn ReadAt>,
     /// What the finder knows about it.
     pub role: Role,
+    /// Offset of its first byte in the outermost file, if its bytes lie there as they are; None once decoded.
+    pub extent: Option<u64>,
 }
 
 impl Input {
     /// A top-level input.
     #[must_use]
     pub fn new(path: impl Into<String>, source: Arc<dyn ReadAt>) -> Self {
-        Self { name: InputName::top(path), source, role: Role::Unknown }
+        Self { name: InputName::top(path), source, role: Role::Unknown, extent: Some(0) }
     }
 
     /// A member of this input with its own bytes.
     #[must_use]
     pub fn member(&self, name: impl Into<String>, source: Arc<dyn ReadAt>) -> Self {
-        Self { name: self.name.member(name), source, role: Role::Unknown }
+        Self { name: self.name.member(name), source, role: Role::Unknown, extent: None }
     }
 
     /// A member whose bytes are the range `offset..offset + len` of this input, clipped to its end.
     #[must_use]
     pub fn slice(&self, name: impl Into<String>, offset: u64, len: u64) -> Self {
-        self.member(name, Slice::clip(Arc::clone(&self.source), offset, len))
+        let member = self.member(name, Slice::clip(Arc::clone(&self.source), offset, len));
+        Self { extent: self.extent.and_then(|start| start.checked_add(offset)), ..member }
     }
 
     /// The same input with its role set.

@@ -1,3 +1,189 @@
-//! What the program can be asked to do, one file each.
+//! The commands: each takes what it needs ready-made and prints to the writer that it is given.
 
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod formats;
 pub mod inspect;
+pub mod man;
+pub mod render;
+pub mod rules;
+pub mod scan;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+
+use crate::cli::{self, Cli, Color, Command, ConfigAction, OutputFormat, SbomVersion, Telling};
+use crate::config::{Environment, Settings};
+use crate::render::{cyclonedx, json, markdown, output, sarif, text};
+use crate::report::Report;
+use crate::rules::RuleSet;
+use crate::target;
+
+/// Runs a command and gives the exit code.
+///
+/// # Errors
+/// The job could not be done: the message says why and what to do about it.
+pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
+    let telling = &command_line.telling;
+    match &command_line.command {
+        Command::Scan(scan) => scan::run(scan, telling),
+        Command::Render(render) => rendered(render, telling),
+        Command::Inspect(arguments) => inspected(&arguments.file, telling),
+        Command::Rules(arguments) => {
+            let (rule, format) = (arguments.rule.as_deref(), arguments.format);
+            printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
+        }
+        Command::Formats(arguments) => printed(|out| Ok(formats::run(arguments.format, width(), color(telling), out)?)),
+        Command::Doctor(doctor) => examined(doctor),
+        Command::Config(config) => configured(&config.action),
+        Command::Completions { shell } => printed(|out| Ok(completions::run(*shell, out)?)),
+        Command::Man { command } => printed(|out| man::run(command.as_deref(), out)),
+    }
+}
+
+fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
+    let look = Look::new(telling, arguments.output.is_none())
+        .reproducible(arguments.reproducible)
+        .sbom(arguments.sbom_version);
+    let report = render::run(&arguments.from, arguments.output.as_deref(), |report, out| {
+        look.print(report, arguments.format, out)
+    })?;
+    Ok(report.verdict.exit_code())
+}
+
+fn inspected(file: &Path, telling: &Telling) -> anyhow::Result<u8> {
+    let mut whole = true;
+    let printed = printed(|out| {
+        whole = inspect::run(file, width(), color(telling), out)?;
+        Ok(())
+    })?;
+    Ok(if whole { printed } else { 2 })
+}
+
+fn examined(doctor: &cli::Doctor) -> anyhow::Result<u8> {
+    let rules = RuleSet::shipped();
+    let env = Environment::read()?;
+    let settings = Settings::load(&doctor.flags(), &env, rules);
+    let surroundings: Vec<doctor::Check> = target::examine(&env.directory)
+        .into_iter()
+        .map(|(name, found)| match found {
+            Ok(detail) => doctor::Check::works(name, detail),
+            Err(detail) => doctor::Check::fails(name, detail),
+        })
+        .collect();
+    let mut works = false;
+    printed(|out| {
+        works = doctor::run(&settings, rules, &surroundings, doctor.show_failed, out)?;
+        Ok(())
+    })?;
+    Ok(if works { 0 } else { 2 })
+}
+
+fn configured(action: &ConfigAction) -> anyhow::Result<u8> {
+    let (flags, env, rules) = (action.flags(), Environment::read()?, RuleSet::shipped());
+    printed(|out| match action {
+        ConfigAction::Init { file, force } => config::init(file, *force, out),
+        ConfigAction::Check { .. } => config::check(&flags, &env, rules, out),
+        ConfigAction::Show { .. } => config::show(&flags, &env, rules, out),
+    })
+}
+
+/// Prints to standard output; a reader that went away is no failure.
+fn printed(print: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<u8> {
+    let mut outcome = Ok(());
+    output::to_file(None, |out| {
+        outcome = print(out);
+        Ok(())
+    })?;
+    match outcome {
+        Err(error) if is_broken_pipe(&error) => Ok(0),
+        other => other.map(|()| 0),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// How reports look, for all formats.
+struct Look {
+    text: text::Options,
+    sbom: cyclonedx::SpecVersion,
+    reproducible: bool,
+}
+
+impl Look {
+    fn new(telling: &Telling, to_terminal: bool) -> Self {
+        let verbosity = match (telling.quiet, telling.verbose) {
+            (true, _) => text::Verbosity::Quiet,
+            (false, 0) => text::Verbosity::Normal,
+            (false, _) => text::Verbosity::Verbose,
+        };
+        let color = match telling.color {
+            Color::Auto => to_terminal && color(telling),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        let text = text::Options { color, verbosity, width: width() };
+        Self { text, sbom: cyclonedx::SpecVersion::default(), reproducible: false }
+    }
+
+    fn reproducible(self, reproducible: bool) -> Self {
+        Self { reproducible, ..self }
+    }
+
+    fn sbom(self, version: SbomVersion) -> Self {
+        let sbom = match version {
+            SbomVersion::V1_5 => cyclonedx::SpecVersion::V1_5,
+            SbomVersion::V1_6 => cyclonedx::SpecVersion::V1_6,
+            SbomVersion::V1_7 => cyclonedx::SpecVersion::V1_7,
+        };
+        Self { sbom, ..self }
+    }
+
+    fn print(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+        match format {
+            OutputFormat::Text => text::write(report, &self.text, out),
+            OutputFormat::Json => json::write(report, out),
+            OutputFormat::Sarif => sarif::write(report, &sarif::Options::default(), out),
+            OutputFormat::Cyclonedx => {
+                let timestamp = variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
+                let (version, reproducible) = (self.sbom, self.reproducible);
+                let options = cyclonedx::Options { version, reproducible, timestamp, name: None };
+                cyclonedx::write(report, &options, out)
+            }
+            OutputFormat::Markdown => markdown::write(report, &markdown::Options::default(), out),
+        }
+    }
+
+    fn print_to(&self, report: &Report, format: OutputFormat, path: Option<&Path>) -> anyhow::Result<()> {
+        output::to_file(path, |out| self.print(report, format, out)).map_err(|error| {
+            let name = path.map_or_else(|| "standard output".into(), |path| path.display().to_string());
+            anyhow::anyhow!("{name} could not be written: {error}")
+        })
+    }
+}
+
+/// A variable of the surroundings that is not ours: of the CI host, of the terminal.
+#[expect(clippy::disallowed_methods, reason = "the one place; our own variables are read by `config`")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Columns of the terminal, within what reads well.
+fn width() -> usize {
+    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(80_usize).clamp(40, 120)
+}
+
+/// Colours on standard output: wanted, or possible and not declined.
+fn color(telling: &Telling) -> bool {
+    match telling.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+        }
+    }
+}

@@ -46,7 +46,7 @@ impl<'a> Probe<'a> {
 }
 
 /// The outcome of detection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Detected {
     /// Formats by content, in order of preference; a refinement stands for what it refines.
     pub formats: Vec<&'static Format>,
@@ -115,14 +115,14 @@ const UNREAD: &[&str] = &[
 
 /// True if files of that extension are model files.
 #[must_use]
-pub fn is_model_extension(extension: &str) -> bool {
+fn is_model_extension(extension: &str) -> bool {
     UNREAD.contains(&extension) || FORMATS.iter().any(|format| format.extensions.contains(&extension))
 }
 
 impl Detected {
     /// The fact that the name promises something else than the content is, if it does.
     #[must_use]
-    pub fn mismatch<'e>(&self, extension: &'e str) -> Option<Fact<'e>> {
+    pub fn mismatch<'e>(&self, extension: &'e str, empty: bool) -> Option<Fact<'e>> {
         let promised = FORMATS
             .iter()
             .copied()
@@ -130,7 +130,7 @@ impl Detected {
         let first = self.formats.first();
         // A suffix that several formats share promises nothing.
         let shared = FORMATS.iter().filter(|format| format.extensions.contains(&extension)).count() > 1;
-        if shared || self.formats.iter().any(|format| format.name == promised.name) {
+        if empty || shared || self.formats.iter().any(|format| format.name == promised.name) {
             return None;
         }
         Some(Fact::Mismatch {

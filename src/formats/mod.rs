@@ -3,7 +3,16 @@
 //! A format states facts and hands nested inputs back; it never judges and never prints. This list is the only one:
 //! detection, the `formats` command, the corpus test and the fuzz targets iterate it.
 
+#![warn(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+
 mod detect;
+mod member_path;
 
 pub use detect::{Detected, Probe, detect};
 
@@ -23,6 +32,8 @@ macro_rules! formats {
 formats! {
     safetensors,
     pickle,
+    pytorch,
+    archive_zip,
 }
 
 /// What kind of thing a format is.
@@ -47,7 +58,7 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// True if loading it can run code.
     pub runs_code: bool,
-    /// The more general format that this one refines (`zip` for a PyTorch checkpoint): it is not reported beside it.
+    /// The more general format that this one refines (`zip` for a `PyTorch` checkpoint): it is not reported beside it.
     pub refines: Option<&'static str>,
     /// Does the content look like this format? Reads a few kilobytes at most.
     pub identify: fn(&Probe<'_>) -> bool,
@@ -85,6 +96,15 @@ impl From<ReadError> for Halt {
     }
 }
 
+impl From<crate::decode::zip::Stop> for Halt {
+    fn from(stop: crate::decode::zip::Stop) -> Self {
+        match stop {
+            crate::decode::zip::Stop::Read(error) => error.into(),
+            crate::decode::zip::Stop::Limit(exceeded) => exceeded.into(),
+        }
+    }
+}
+
 /// What a format is given: the input, the budget, and where to put facts and nested inputs.
 pub struct Scan<'a> {
     /// The input to read.
@@ -106,6 +126,16 @@ pub struct Stop {
     pub reason: String,
     /// True if the fault is the machine's or this program's, not the file's.
     pub failed: bool,
+    /// True if the file may be sound and only this build cannot read it.
+    pub unsupported: bool,
+}
+
+impl Stop {
+    /// A stop because of a limit of the engine.
+    #[must_use]
+    pub fn limit(name: &InputName, reason: &str) -> Self {
+        Self { name: name.clone(), reason: reason.to_owned(), failed: false, unsupported: false }
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -131,6 +161,11 @@ impl<'a> Scan<'a> {
         self.sink.take(&fact, &Location { name: &self.input.name, span: None });
     }
 
+    /// Tells of a nested input that needs no reading of its own.
+    pub fn mention(&mut self, input: &Input) {
+        self.sink.input(input, &[]);
+    }
+
     /// Hands a nested input back to the engine.
     ///
     /// # Errors
@@ -153,6 +188,7 @@ impl<'a> Scan<'a> {
         format: &'static Format,
         read: impl FnOnce(&mut Scan<'_>) -> Result<T, Halt>,
     ) -> Option<T> {
+        self.sink.input(input, &[format.name]);
         let mut scan = Scan {
             input,
             budget: self.budget,
@@ -168,6 +204,12 @@ impl<'a> Scan<'a> {
                 None
             }
         }
+    }
+
+    /// Records for the coverage alone that a part was not read; the fact that says why has been stated. `unsupported`:
+    /// the part may be sound and only this build cannot read it.
+    pub fn unread(&mut self, name: InputName, reason: &str, unsupported: bool) {
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: false, unsupported });
     }
 
     /// A forward reader over the whole input.
@@ -192,7 +234,15 @@ impl<'a> Scan<'a> {
             name: self.input.name.clone(),
             reason: halt.to_string(),
             failed: matches!(halt, Halt::Io(_)),
+            unsupported: matches!(halt, Halt::Unsupported(_)),
         });
+    }
+
+    /// Records that this program failed on the input.
+    pub fn fault(&mut self, reason: &'static str) {
+        self.whole(Fact::Fault { reason, format: self.format.name });
+        let name = self.input.name.clone();
+        self.halted.push(Stop { name, reason: reason.to_owned(), failed: true, unsupported: false });
     }
 }
 

@@ -6,12 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
 use super::set::Set;
+use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
 use crate::escape::{self, printable};
@@ -55,6 +58,24 @@ impl Wanted {
     }
 }
 
+/// A regular expression of a row, compiled when a fact first needs it: most runs need none.
+#[derive(Debug)]
+struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), compiled: OnceLock::new() }
+    }
+
+    /// An expression that does not compile matches nothing; `tests/it/rules.rs` compiles all of them.
+    fn is_match(&self, text: &str) -> bool {
+        self.compiled.get_or_init(|| Regex::new(&self.text).ok()).as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
 /// One compiled clause.
 #[derive(Debug)]
 pub(super) struct Clause {
@@ -65,10 +86,12 @@ pub(super) struct Clause {
     sets: Vec<String>,
     /// Exact subjects, from the row and from its word sets.
     words: Vec<String>,
-    globs: GlobSet,
+    /// None if no subject is a glob: an empty set is not free.
+    globs: Option<GlobSet>,
     any_subject: bool,
     when: Vec<(String, Vec<Wanted>)>,
     unless: Vec<(String, Vec<Wanted>)>,
+    like: Vec<(String, Pattern)>,
     message: String,
     companion: bool,
     group: bool,
@@ -103,6 +126,13 @@ impl Clause {
                 })
                 .collect::<Result<Vec<_>, _>>()
         };
+        let mut like = Vec::new();
+        for (field, pattern) in &row.like {
+            if !known(field) {
+                return Err(fail(format!("a {} fact has no field '{field}'", kind.name())));
+            }
+            like.push((field.clone(), Pattern::new(pattern)));
+        }
         for field in placeholders(&row.message) {
             if !known(field) {
                 return Err(fail(format!("the message names '{field}', which a {} fact has not", kind.name())));
@@ -116,38 +146,46 @@ impl Clause {
             severity: row.severity.unwrap_or(rule.severity),
             sets: Vec::new(),
             words: Vec::new(),
-            globs: GlobSet::empty(),
+            globs: None,
             any_subject: row.matches.is_empty(),
             when: conditions(&row.when)?,
             unless: conditions(&row.unless)?,
+            like,
             message: row.message.clone(),
             companion: row.companion,
             group: row.group,
         };
-        let mut globs = GlobSetBuilder::new();
+        clause.subjects(row, kind, globals).map_err(fail)?;
+        Ok((kind, clause))
+    }
+
+    /// Compiles what `match` lists.
+    fn subjects(&mut self, row: &ClauseRow, kind: Kind, globals: &GlobalTable) -> Result<(), String> {
+        let mut globs: Option<GlobSetBuilder> = None;
         for pattern in &row.matches {
             match pattern.strip_prefix('@') {
-                Some(set) if kind == Kind::Global && globals.has_set(set) => clause.sets.push(set.to_owned()),
+                Some(set) if kind == Kind::Global && globals.has_set(set) => self.sets.push(set.to_owned()),
                 Some(set) => {
                     let words = Set::shipped().find(|known| known.name == set && known.class.is_none());
-                    let words = words.ok_or_else(|| fail(format!("no set is called '{set}'")))?;
-                    clause.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
+                    let words = words.ok_or_else(|| format!("no set is called '{set}'"))?;
+                    self.words.extend(words.items.iter().map(|(item, _)| (*item).to_owned()));
                 }
                 None if pattern.contains(['*', '?', '[', '{']) => {
                     let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-                    globs.add(glob.map_err(|error| fail(error.to_string()))?);
+                    globs.get_or_insert_with(GlobSetBuilder::new).add(glob.map_err(|error| error.to_string())?);
                 }
-                None => clause.words.push(pattern.clone()),
+                None => self.words.push(pattern.clone()),
             }
         }
-        clause.globs = globs.build().map_err(|error| fail(error.to_string()))?;
-        Ok((kind, clause))
+        self.globs = globs.map(|globs| globs.build()).transpose().map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     fn holds(&self, view: &View<'_>) -> bool {
         self.subject_matches(view)
             && self.when.iter().all(|(field, wanted)| view.field_is(field, wanted))
             && !self.unless.iter().any(|(field, wanted)| view.field_is(field, wanted))
+            && self.like.iter().all(|(field, pattern)| view.field_is_like(field, pattern))
     }
 
     fn subject_matches(&self, view: &View<'_>) -> bool {
@@ -156,7 +194,9 @@ impl Clause {
         }
         let in_set = view.global.is_some_and(|entry| self.sets.iter().any(|set| set == entry.set));
         let subject = view.fact.subject();
-        in_set || self.words.iter().any(|word| word == subject) || self.globs.is_match(subject)
+        in_set
+            || self.words.iter().any(|word| word == subject)
+            || self.globs.as_ref().is_some_and(|globs| globs.is_match(subject))
     }
 }
 
@@ -191,6 +231,10 @@ impl<'f> View<'f> {
 
     fn field_is(&self, name: &str, wanted: &[Wanted]) -> bool {
         self.field(name).is_some_and(|value| wanted.iter().any(|wanted| wanted.is(value)))
+    }
+
+    fn field_is_like(&self, name: &str, pattern: &Pattern) -> bool {
+        matches!(self.field(name), Some(Value::Text(text)) if pattern.is_match(text))
     }
 
     /// What tells this evidence from other evidence for the same rule in the same input.
@@ -247,24 +291,34 @@ pub struct Judge<'r> {
     seen: HashMap<(InputName, usize, String), usize>,
     /// Hits that were not kept.
     dropped: u64,
+    watch: Watch<'r>,
 }
 
 impl<'r> Judge<'r> {
     /// A judge with no hits yet.
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0 }
+        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0, watch: Watch::new(rules) }
     }
 
     /// How many distinct hits were not kept because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped.saturating_add(self.watch.dropped)
     }
 
-    /// The hits in the order of their first occurrence.
+    /// Compares a whole input with the user's lists: its name, and its SHA-256 in lower-case hex if it was taken.
+    pub fn whole(&mut self, name: &InputName, sha256: Option<&str>) {
+        self.watch.input(name);
+        if let Some(sha256) = sha256 {
+            self.watch.digest(name, sha256);
+        }
+    }
+
+    /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
     pub fn finish(self) -> Vec<Hit<'r>> {
+        let listed = self.watch.finish();
         self.open
             .into_iter()
             .map(|open| {
@@ -277,11 +331,12 @@ impl<'r> Judge<'r> {
                     if more > 0 {
                         listed += &format!(" and {more} more");
                     }
-                    hit.message = render(open.template, |field| (field == "names").then(|| listed.clone()));
+                    hit.message = render(open.template, &|field| (field == "names").then(|| listed.clone()));
                     hit.details.insert("names".into(), names.into_iter().take(MAX_NAMES).map(Json::from).collect());
                 }
                 hit
             })
+            .chain(listed)
             .collect()
     }
 
@@ -341,6 +396,7 @@ impl<'r> Judge<'r> {
 
 impl Sink for Judge<'_> {
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        self.watch.take(fact, location);
         let rules = self.rules;
         let clauses = rules.clauses(fact.kind());
         if clauses.is_empty() {
@@ -370,7 +426,7 @@ impl Sink for Judge<'_> {
 }
 
 fn message(clause: &Clause, view: &View<'_>) -> String {
-    render(&clause.message, |field| match view.field(field)? {
+    render(&clause.message, &|field| match view.field(field)? {
         Value::Text("") => None,
         Value::Text(text) => Some(printable(text, escape::CAP)),
         Value::Bool(truth) => Some(truth.to_string()),
@@ -400,7 +456,7 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Fills a template. `[…]` is left out when a field inside it has no value; elsewhere an absent field is `?`.
-fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
+fn render(template: &str, field: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['[', '{']) {
@@ -408,7 +464,7 @@ fn render(template: &str, field: impl Fn(&str) -> Option<String>) -> String {
         out.push_str(plain);
         if let Some((inner, after)) = tail.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
             if placeholders(inner).all(|name| field(name).is_some()) {
-                out.push_str(&render(inner, &field));
+                out.push_str(&render(inner, field));
             }
             rest = after;
         } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
@@ -429,7 +485,7 @@ mod tests {
     #[test]
     fn optional_parts_of_a_message_vanish_with_their_field() {
         let fill = |name: &str| (name == "a").then(|| "A".to_owned());
-        assert_eq!(render("{a} is[: {b}][, {a}]", fill), "A is, A");
-        assert_eq!(render("{b}!", fill), "?!");
+        assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
+        assert_eq!(render("{b}!", &fill), "?!");
     }
 }

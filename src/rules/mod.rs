@@ -3,9 +3,13 @@
 //! A rule looks at one fact. Its clauses say which facts it is about; nothing in a row can look at a file. The table
 //! in this module is the only owner of rule texts: RULES.md, `modelaudit rules` and every report print from it.
 
+pub mod doc;
+
+mod aliases;
 mod globals;
 mod matcher;
 mod set;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,6 +20,7 @@ use sha2::{Digest, Sha256};
 pub use globals::{Class, GlobalEntry, GlobalTable};
 pub use matcher::{Hit, Judge};
 pub use set::Set;
+pub use watch::Watchlist;
 
 use crate::fact::Kind;
 use crate::finding::Severity;
@@ -58,8 +63,10 @@ pub struct Rule {
     /// Default severity.
     pub severity: Severity,
     /// What it means and why it matters; markdown.
+    #[serde(deserialize_with = "paragraphs")]
     pub why: String,
     /// What to do; markdown.
+    #[serde(deserialize_with = "paragraphs")]
     pub fix: String,
     /// CWE numbers.
     #[serde(default)]
@@ -70,7 +77,7 @@ pub struct Rule {
     /// CVE ids of loader faults that the rule is about.
     #[serde(default)]
     pub cve: Vec<String>,
-    /// Links.
+    /// Links that do not follow from the ids above, see [`Rule::links`].
     #[serde(default)]
     pub refs: Vec<String>,
     /// SARIF precision: `very-high`, `high`, `medium`, `low`.
@@ -117,6 +124,9 @@ pub struct ClauseRow {
     /// Field values that must not hold.
     #[serde(default)]
     pub unless: BTreeMap<String, toml::Value>,
+    /// Regular expressions that fields must match, for text whose form decides: a path, a URL in a call.
+    #[serde(default)]
+    pub like: BTreeMap<String, String>,
     /// Declared grade that differs from the rule's default.
     #[serde(default)]
     pub severity: Option<Severity>,
@@ -160,6 +170,7 @@ pub struct RuleSet {
     /// By `Kind as usize`.
     clauses: Vec<Vec<Clause>>,
     globals: GlobalTable,
+    watchlist: Watchlist,
 }
 
 impl RuleSet {
@@ -196,13 +207,29 @@ impl RuleSet {
                 }
             }
         }
-        Ok(Self { rules, clauses, globals })
+        Ok(Self { rules, clauses, globals, watchlist: Watchlist::default() })
     }
 
     /// The rows, ordered by family and number.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The same rules with the user's lists of what must not appear.
+    ///
+    /// # Errors
+    /// Something is listed that none of the rules reports; never for the shipped rules.
+    pub fn with_watchlist(mut self, watchlist: Watchlist) -> Result<Self, RuleError> {
+        watchlist.check_rules(&self)?;
+        self.watchlist = watchlist;
+        Ok(self)
+    }
+
+    /// The user's lists of what must not appear.
+    #[must_use]
+    pub fn watchlist(&self) -> &Watchlist {
+        &self.watchlist
     }
 
     /// The policy on Python globals.
@@ -236,6 +263,15 @@ impl RuleSet {
 }
 
 impl Rule {
+    /// All links, the row's own first, then the pages of its CVE, CWE and ATLAS ids.
+    #[must_use]
+    pub fn links(&self) -> Vec<String> {
+        let cve = self.cve.iter().map(|id| format!("https://nvd.nist.gov/vuln/detail/{id}"));
+        let cwe = self.cwe.iter().map(|id| format!("https://cwe.mitre.org/data/definitions/{id}.html"));
+        let atlas = self.atlas.iter().map(|id| format!("https://atlas.mitre.org/techniques/{id}"));
+        self.refs.iter().cloned().chain(cve).chain(cwe).chain(atlas).collect()
+    }
+
     /// The part of the row that reports carry.
     #[must_use]
     pub fn info(&self) -> RuleInfo {
@@ -248,11 +284,26 @@ impl Rule {
             fix: self.fix.clone(),
             cwe: self.cwe.clone(),
             atlas: self.atlas.clone(),
-            refs: self.refs.clone(),
+            refs: self.links(),
             precision: self.precision.clone(),
             prisma: self.prisma.clone(),
         }
     }
+}
+
+/// Joins the lines of a text that is wrapped in its file; an empty line still separates paragraphs.
+fn paragraphs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut joined = String::with_capacity(text.len());
+    for paragraph in text.split("\n\n") {
+        let mut gap = if joined.is_empty() { "" } else { "\n\n" };
+        for word in paragraph.split_ascii_whitespace() {
+            joined.push_str(gap);
+            joined.push_str(word);
+            gap = " ";
+        }
+    }
+    Ok(joined)
 }
 
 /// Sort key of a code: S999 before S1001, S1129 before S1201, in the order that people count.

@@ -5,6 +5,16 @@
 //! #: class = denied        globals only, see `Class`
 //! os system                # runs a shell command
 //! ```
+//!
+//! Items of kind `globals`, always in the public Python 3 spelling of the module:
+//!
+//! | item | stands for |
+//! | --- | --- |
+//! | `os system`, `pathlib Path.open` | that name |
+//! | `builtins str.*` | the public methods of a type |
+//! | `os *` | every name of a module and of its submodules |
+//! | `sklearn <class>` | the names of a package and its submodules that are spelled like classes |
+//! | `* __globals__` | that attribute of anything |
 
 use super::globals::Class;
 
@@ -79,14 +89,14 @@ impl Set {
         let mut items = Vec::new();
         for line in text.lines() {
             if let Some(header) = line.strip_prefix("#:") {
-                if let Some(("class", value)) = header.split_once('=').map(|(k, v)| (k.trim(), v.trim())) {
+                if let Some(("class", value)) = header.split_once('=').map(|(k, v)| (k.trim_ascii(), v.trim_ascii())) {
                     class = Class::from_name(value);
                 }
                 continue;
             }
             let (item, reason) = line.split_once('#').unwrap_or((line, ""));
-            if !item.trim().is_empty() {
-                items.push((item.trim(), reason.trim()));
+            if !item.trim_ascii().is_empty() {
+                items.push((item.trim_ascii(), reason.trim_ascii()));
             }
         }
         Self { name, class, items }

@@ -1,4 +1,28 @@
-//! Integration tests, as modules of one binary: it links once.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! All integration tests in one binary, so that they link once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test stops at what it did not expect, says what it skips, and handles its own files and programs"
+)]
 
+mod arch;
+mod config;
+mod corpus;
+mod cyclonedx;
+mod fixtures;
+mod generated;
+mod globals;
+mod json;
+mod listings;
+mod markdown;
 mod pickle;
+mod policy;
+mod robust;
+mod rules;
+mod sample;
+mod sample_report;
+mod sarif;
+mod target;
+mod text;
+mod validators;

@@ -1,25 +1,12 @@
 //! The pickle fixtures: what each reaches, and that its ordinary twin shows nothing.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
-use modelaudit::bytes::{Budget, FileSource, Input, Limits, MemorySource};
+use modelaudit::bytes::{Budget, Input, Limits, MemorySource};
 use modelaudit::fact::{Fact, Location, Sink};
 use modelaudit::formats::{self, Halt, Probe, Scan};
 
-#[derive(serde::Deserialize)]
-struct Manifest {
-    fixture: Vec<Fixture>,
-}
-
-#[derive(serde::Deserialize)]
-struct Fixture {
-    file: String,
-    #[serde(default)]
-    reaches: Vec<String>,
-    #[serde(default)]
-    effects: Vec<String>,
-}
+use crate::fixtures::{self, Fixture, families};
 
 /// What a scan stated, as far as these tests ask.
 #[derive(Default)]
@@ -60,29 +47,19 @@ fn scan(input: &Input) -> (Seen, Result<(), Halt>) {
     (seen, outcome)
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pickle")
-}
-
-fn fixtures() -> Vec<Fixture> {
-    let text = std::fs::read_to_string(folder().join("manifest.toml")).unwrap();
-    toml::from_str::<Manifest>(&text).unwrap().fixture
-}
-
-fn open(fixture: &Fixture) -> Input {
-    let source = FileSource::open(&folder().join(&fixture.file)).unwrap();
-    Input::new(fixture.file.as_str(), std::sync::Arc::new(source))
+/// The fixtures of this format, with the bytes to read.
+fn fixtures() -> impl Iterator<Item = (Fixture, Input)> {
+    let family = families().into_iter().find(|family| family.name == "pickle").unwrap();
+    let inputs: Vec<Input> = family.fixtures.iter().map(|fixture| fixtures::open(&family, fixture)).collect();
+    family.fixtures.into_iter().zip(inputs)
 }
 
 #[test]
 fn every_fixture_is_known_as_a_pickle() {
+    let identify = formats::by_name("pickle").unwrap().identify;
     let unknown: Vec<String> = fixtures()
-        .into_iter()
-        .filter(|fixture| {
-            let input = open(fixture);
-            !(formats::by_name("pickle").unwrap().identify)(&Probe::new(&input).unwrap())
-        })
-        .map(|fixture| fixture.file)
+        .filter(|(_, input)| !identify(&Probe::new(input).unwrap()))
+        .map(|(fixture, _)| fixture.file)
         .collect();
     assert_eq!(unknown, Vec::<String>::new());
 }
@@ -90,8 +67,8 @@ fn every_fixture_is_known_as_a_pickle() {
 #[test]
 fn what_a_fixture_reaches_is_stated() {
     let mut missed = Vec::new();
-    for fixture in fixtures().into_iter().filter(|fixture| !fixture.file.contains("_benign")) {
-        let (seen, _) = scan(&open(&fixture));
+    for (fixture, input) in fixtures().filter(|(fixture, _)| !fixture.file.contains("_benign")) {
+        let (seen, _) = scan(&input);
         for name in fixture.reaches.iter().filter(|&name| !seen.names.contains(name)) {
             missed.push(format!("{}: {name} is not among {:?}", fixture.file, seen.names));
         }
@@ -108,8 +85,8 @@ fn what_a_fixture_reaches_is_stated() {
 #[test]
 fn ordinary_twins_show_nothing() {
     let mut odd = Vec::new();
-    for fixture in fixtures().into_iter().filter(|fixture| fixture.file.contains("_benign")) {
-        let (seen, outcome) = scan(&open(&fixture));
+    for (fixture, input) in fixtures().filter(|(fixture, _)| fixture.file.contains("_benign")) {
+        let (seen, outcome) = scan(&input);
         odd.extend(seen.doubts.into_iter().map(|doubt| format!("{}: {doubt}", fixture.file)));
         if let Err(halt) = outcome {
             odd.push(format!("{}: {halt}", fixture.file));
@@ -120,8 +97,8 @@ fn ordinary_twins_show_nothing() {
 
 #[test]
 fn cut_and_damaged_streams_end() {
-    for fixture in fixtures() {
-        let bytes = open(&fixture).read(0, 1 << 20).unwrap();
+    for (_, input) in fixtures() {
+        let bytes = input.read(0, 1 << 20).unwrap();
         for cut in 0..bytes.len().min(400) {
             let mut damaged = bytes.clone();
             damaged[cut] ^= 0x55;
@@ -134,7 +111,8 @@ fn cut_and_damaged_streams_end() {
 
 #[test]
 fn calls_are_told_in_python() {
-    let (seen, _) = scan(&open(&Fixture { file: "getattr_import.pkl".into(), reaches: vec![], effects: vec![] }));
+    let (_, input) = fixtures().find(|(fixture, _)| fixture.file == "getattr_import.pkl").unwrap();
+    let (seen, _) = scan(&input);
     assert!(seen.calls.contains(&"os.system('echo modelaudit-fixture')".to_owned()), "{:?}", seen.calls);
 }
 

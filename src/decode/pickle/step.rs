@@ -8,7 +8,7 @@ use super::text::{self, Integer};
 use super::value::{Far, Kind, Value};
 use crate::bytes::{Exceeded, Malformed};
 
-/// Memo indices from here on make CPython allocate a gigabyte for the table alone.
+/// Memo indices from here on make `CPython` allocate a gigabyte for the table alone.
 const HUGE_INDEX: u64 = 1 << 26;
 /// Values of eight bytes each that make a gigabyte.
 const HUGE_SIZE: f32 = 134_217_728.0;
@@ -221,7 +221,7 @@ impl Machine<'_> {
         if size < HUGE_SIZE {
             return;
         }
-        #[expect(clippy::as_conversions, reason = "an estimate against an estimate")]
+        #[expect(clippy::cast_precision_loss, reason = "an estimate against an estimate")]
         let written = self.reader.offset().saturating_sub(self.start) as f32;
         if size * 8.0 > written * 1000.0 {
             self.odd("expansion", by, |_| format!("{size:.1e} values from {written:.0} bytes"));

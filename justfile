@@ -1,0 +1,34 @@
+# What developers and CI run. `just` lists the recipes.
+
+default:
+    @just --list
+
+# Everything that CI runs.
+check:
+    .ci/run
+
+# The tests alone.
+test *ARGS:
+    cargo test --locked {{ARGS}}
+
+# Rewrite snapshots and generated files after reading the difference.
+bless:
+    BLESS=1 INSTA_UPDATE=always cargo test --locked --test it
+
+# Write all fixtures anew.
+fixtures:
+    python3 fixtures/gen/all.py
+
+# Fuzz one target for some seconds.
+fuzz SECONDS="60" *TARGETS="":
+    fuzz/run.sh {{SECONDS}} {{TARGETS}}
+
+# Wall time of the parts, and instruction counts of whole runs.
+bench:
+    cargo bench --bench wall
+    benches/instructions.sh
+
+# Two gigabyte files beside cat and openssl: the table of docs/performance.md.
+bench-large:
+    cargo build --release --locked
+    python3 benches/large.py

@@ -1,0 +1,126 @@
+//! `modelaudit scan`: settings, targets, a run, reports, and the exit code that the report's verdict gives.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Look;
+use crate::cli::{self, OutputFormat, Telling};
+use crate::config::{Environment, Settings};
+use crate::report::Report;
+use crate::rules::RuleSet;
+use crate::run::{Progress, Run};
+use crate::target::{self, Context, GitEnv, Mode, Plan, Request};
+
+/// Fewer bytes than this are scanned before anybody could read a bar.
+const WORTH_A_BAR: u64 = 256 << 20;
+
+/// Scans and reports.
+///
+/// # Errors
+/// The settings or the targets make no sense, or a report could not be written.
+pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
+    let env = Environment::read()?;
+    let shipped = RuleSet::shipped();
+    let settings = Settings::load(&arguments.flags(), &env, shipped)?;
+    let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
+    let rules = own.as_ref().unwrap_or(shipped);
+    let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(super::variable) };
+    let request = request(arguments, &settings, &context)?;
+    let plan = target::resolve(&request, &context)?;
+    let bar = Bar::new(&plan, arguments.output.no_progress || telling.quiet);
+    let run = Run {
+        settings: &settings,
+        rules,
+        reproducible: arguments.output.reproducible,
+        everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
+        progress: &bar,
+    };
+    let report = run.report(plan)?;
+    bar.0.finish_and_clear();
+    write(&report, arguments, telling)?;
+    Ok(report.verdict.exit_code())
+}
+
+fn request(arguments: &cli::Scan, settings: &Settings, context: &Context) -> anyhow::Result<Request> {
+    let what = &arguments.what;
+    let is_revision = |text: &str| target::is_revision(&context.dir, text);
+    let is_path = |text: &str| context.dir.join(text).exists();
+    let (specs, comparison) = what.resolve(is_revision, is_path).map_err(anyhow::Error::msg)?;
+    let mode = match comparison {
+        Some(comparison) => Mode::Diff { base: comparison.base, head: comparison.head },
+        None if what.staged => Mode::Staged,
+        None => Mode::Paths,
+    };
+    Ok(Request {
+        specs: specs.into_iter().map(spec).collect::<anyhow::Result<_>>()?,
+        mode,
+        include: settings.include.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
+        exclude: settings.exclude.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
+        no_ignore: what.no_ignore,
+        max_total_size: settings.max_total_size.value,
+        max_file_size: settings.max_file_size.value,
+    })
+}
+
+fn spec(path: PathBuf) -> anyhow::Result<String> {
+    path.into_os_string().into_string().map_err(|path| {
+        anyhow::anyhow!(
+            "the target {} is not Unicode\nhelp: name the folder that it is in",
+            crate::escape::printable(&path.to_string_lossy(), crate::escape::CAP)
+        )
+    })
+}
+
+/// Writes the main output and every other one that was asked for.
+fn write(report: &Report, arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<()> {
+    let output = &arguments.output;
+    let look = Look::new(telling, output.output.is_none()).reproducible(output.reproducible).sbom(output.sbom_version);
+    let others = [
+        (OutputFormat::Sarif, &output.sarif),
+        (OutputFormat::Cyclonedx, &output.sbom),
+        (OutputFormat::Json, &output.json),
+        (OutputFormat::Markdown, &output.markdown),
+    ];
+    // Files first: a reader of standard output that goes away must not cost them.
+    for (format, paths) in others {
+        for path in paths {
+            look.print_to(report, format, Some(path))?;
+        }
+    }
+    look.print_to(report, output.format, output.output.as_deref())?;
+    // What went wrong is on standard error too when standard output carries data.
+    if output.format != OutputFormat::Text && output.output.is_none() {
+        let mut err = std::io::stderr().lock();
+        for error in &report.errors {
+            writeln!(err, "error: {}", crate::escape::printable(error, 1000))?;
+        }
+    }
+    Ok(())
+}
+
+/// A bar on standard error with bytes, files and rate, if that is a terminal and the work takes long enough.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(plan: &Plan, off: bool) -> Self {
+        let total: u64 = plan.targets.iter().map(|target| target.size).sum();
+        if off || total < WORTH_A_BAR || !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let template = "{bar:24} {bytes}/{total_bytes} {binary_bytes_per_sec} {msg}";
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(format!("of {} files", plan.targets.len()));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+}
+
+impl Progress for Bar {
+    fn done(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}

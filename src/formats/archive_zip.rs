@@ -1,0 +1,285 @@
+//! ZIP archives, and the ground that formats inside a ZIP stand on.
+//!
+//! What is stated and why: two readers of one hostile archive can see different members, so everything that makes
+//! them differ is a fact ([`audit`]), and every member is handed on in each view that some reader has ([`member`]).
+//! A format that refines ZIP reads a [`Container`], calls [`Container::audit`], takes the members that it understands
+//! with [`Container::open`] and hands over the others with [`Container::hand_over`].
+
+mod audit;
+mod member;
+
+pub use member::Opened;
+
+use std::collections::HashSet;
+
+use super::pickle::looks_like_pickle;
+use super::{Format, FormatKind, Halt, Probe, Scan};
+use crate::bytes::{Exceeded, Input, Malformed, Role};
+use crate::decode::zip::{Archive, Entry, Region, RegionKind};
+use crate::fact::Fact;
+
+/// The record.
+pub const FORMAT: Format = Format {
+    name: "zip",
+    title: "ZIP archive",
+    kind: FormatKind::Container,
+    extensions: &["zip"],
+    runs_code: false,
+    refines: None,
+    identify,
+    scan,
+    checks: "Central directory, local headers and end records against each other; hidden, duplicate, overlapping, \
+             encrypted and bomb members; CRC; paths and links that leave the archive; every member in every view.",
+    spec: "https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT",
+};
+
+/// Bytes that members with overlapping data may decode to together: they are a bomb, not content.
+const OVERLAP_BYTES: u64 = 256 << 20;
+/// Stored payload bytes whose CRC is verified in one archive. More would mean to read whole checkpoints, and no
+/// attack needs a wrong CRC on numbers.
+const PAYLOAD_BYTES: u64 = 64 << 20;
+/// Shorter unclaimed regions hold no second format.
+const MIN_REGION: u64 = 16;
+
+/// Does the file start as an archive, or end as one?
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
+    probe.head.starts_with(b"PK\x03\x04") || probe.head.starts_with(b"PK\x05\x06") || directory(probe).is_some()
+}
+
+/// The offset of the central directory, if the end of the file leads to one. Reads the tail only.
+pub(super) fn directory(probe: &Probe<'_>) -> Option<u64> {
+    memchr::memmem::rfind(probe.tail(), b"PK\x05\x06")?;
+    let (directory, close) = Archive::directory_and_close(&*probe.input.source)?;
+    // A tar or a pickle that holds an archive near its end is none itself, though lenient readers would take it for
+    // one; appended to either, the archive ends with the file.
+    let holds = is_tar(&probe.head) || is_pickle(&probe.head);
+    (!holds || close == probe.input.len()).then_some(directory)
+}
+
+fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar".as_slice())
+}
+
+fn is_pickle(head: &[u8]) -> bool {
+    matches!(head, [0x80, 0..=5, ..]) || looks_like_pickle(head)
+}
+
+fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
+    let mut container = Container::read(scan)?;
+    scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
+    container.audit(scan)?;
+    container.hand_over(scan, |_, _, _| Some(Role::Unknown))?;
+    container.conclude(scan)
+}
+
+/// An archive while its members are handed out.
+pub struct Container {
+    /// What lies in the file.
+    pub archive: Archive,
+    overlap_left: u64,
+    payload_left: u64,
+    /// Members that were opened.
+    taken: HashSet<usize>,
+    /// A member was refused for its depth.
+    too_deep: Option<Exceeded>,
+}
+
+impl Container {
+    /// Reads the structure of the input.
+    ///
+    /// # Errors
+    /// A limit or I/O; the content is no archive at all.
+    pub fn read(scan: &Scan<'_>) -> Result<Self, Halt> {
+        let archive = Archive::read(&scan.input.source, scan.budget)?;
+        if archive.entries.is_empty() && !archive.has_end {
+            return Err(Malformed { at: 0, what: "no member and no central directory" }.into());
+        }
+        Ok(Self { archive, overlap_left: OVERLAP_BYTES, payload_left: PAYLOAD_BYTES, taken: HashSet::new(), too_deep: None })
+    }
+
+    /// Hands over each member that was not opened before and that `choose` gives a role, in each view that differs,
+    /// and the regions outside all members. `choose` gets the member's position, its entry and its bytes.
+    ///
+    /// # Errors
+    /// A limit or I/O. A broken member is recorded and does not stop the others.
+    pub fn hand_over(
+        &mut self,
+        scan: &mut Scan<'_>,
+        mut choose: impl FnMut(usize, &Entry, &Input) -> Option<Role>,
+    ) -> Result<(), Halt> {
+        for n in 0..self.archive.entries.len() {
+            let Some(entry) = self.archive.entries.get(n).filter(|_| !self.taken.contains(&n)).cloned() else {
+                continue;
+            };
+            for opened in self.open(scan, n)? {
+                let Some(role) = choose(n, &entry, &opened.input) else {
+                    scan.mention(&opened.input);
+                    continue;
+                };
+                self.give(scan, &entry, opened, role)?;
+            }
+        }
+        for region in self.archive.regions.clone() {
+            hand_over_region(scan, region)?;
+        }
+        Ok(())
+    }
+
+    /// Hands one opened member over. Refused for its depth, it is recorded as a nesting bomb if it is an archive again.
+    ///
+    /// # Errors
+    /// A limit on the whole input, or I/O.
+    pub fn give(&mut self, scan: &mut Scan<'_>, entry: &Entry, opened: Opened, role: Role) -> Result<(), Halt> {
+        self.verify(scan, entry, &opened, role)?;
+        let child = opened.input.with_role(role);
+        let limit = scan.budget.limits().depth;
+        if child.depth() as u64 <= limit {
+            return scan.child(child);
+        }
+        if child.read(0, 4)?.starts_with(b"PK\x03\x04") {
+            audit::state(scan, entry, "bomb-nesting", &format!("an archive {} levels deep", child.depth()));
+        }
+        self.too_deep.get_or_insert(Exceeded { what: "levels of nesting", limit });
+        Ok(())
+    }
+
+    /// The last word: an archive without its end is incomplete, and so is one whose members lie too deep.
+    ///
+    /// # Errors
+    /// One of the two.
+    pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
+        if let Some(exceeded) = self.too_deep {
+            return Err(exceeded.into());
+        }
+        if self.archive.has_end {
+            return Ok(());
+        }
+        Err(Malformed { at: scan.input.len(), what: "the archive has no central directory" }.into())
+    }
+}
+
+/// Hands over bytes outside all members: another format may live there.
+fn hand_over_region(scan: &mut Scan<'_>, region: Region) -> Result<(), Halt> {
+    let name = match region.kind {
+        RegionKind::Prefix => "<prefix>",
+        RegionKind::Gap => "<gap>",
+        RegionKind::Suffix => "<suffix>",
+        RegionKind::Comment => "<comment>",
+    };
+    if region.len < MIN_REGION {
+        return Ok(());
+    }
+    let child = scan.input.slice(name, region.at, region.len);
+    if child.depth() as u64 > scan.budget.limits().depth {
+        scan.unread(child.name, "levels of nesting", false);
+        return Ok(());
+    }
+    scan.child(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::bytes::{Limits, MemorySource};
+    use crate::scan::{Options, Recorder, facts};
+
+    fn recorded(bytes: &[u8]) -> Recorder {
+        let mut recorder = Recorder::default();
+        let options = Options { limits: Limits::default(), payload: false };
+        facts(&options, &Input::new("x.zip", MemorySource::new(bytes)), &mut recorder);
+        recorder
+    }
+
+    fn anomalies(bytes: &[u8]) -> BTreeSet<String> {
+        let facts = recorded(bytes).facts.into_iter().filter(|fact| fact.fact == "member");
+        facts.filter_map(|fact| Some(fact.fields.get("anomaly")?.as_str()?.to_owned())).collect()
+    }
+
+    macro_rules! cases {
+        ($($file:literal => [$($anomaly:literal),*]),* $(,)?) => {
+            [$( ($file, include_bytes!(concat!("../../fixtures/zip/", $file)).as_slice(), vec![$($anomaly),*]) ),*]
+        };
+    }
+
+    #[test]
+    fn each_archive_has_its_anomalies_and_no_others() {
+        let cases: Vec<(&str, &[u8], Vec<&str>)> = cases! {
+            "plain.zip" => [], "empty.zip" => [], "folders.zip" => [], "inside.zip" => [], "colon.zip" => [],
+            "backslash.zip" => [], "symlink-in.zip" => [], "executable.zip" => [], "streamed-signed.zip" => [],
+            "streamed-bare.zip" => [], "streamed-wide.zip" => [], "wide.zip" => [], "unicode-path-same.zip" => [],
+            "flag-utf8.zip" => [], "header-in-data.zip" => [], "comment.zip" => [], "prefix-zeros.zip" => [],
+            "suffix-zeros.zip" => [], "gap-zeros.zip" => [], "nested-plain.zip" => [], "cut.zip" => [],
+            "cut-streamed.zip" => [], "broken-deflate.zip" => [], "pipe.zip" => [],
+            "traversal.zip" => ["path-traversal"],
+            "traversal-backslash.zip" => ["path-traversal"],
+            "traversal-detour.zip" => ["path-traversal"],
+            "absolute.zip" => ["path-traversal"],
+            "drive.zip" => ["path-traversal"],
+            "unc.zip" => ["path-traversal"],
+            "nul.zip" => ["path-traversal"],
+            "symlink-out.zip" => ["symlink-escape"],
+            "symlink-absolute.zip" => ["symlink-escape"],
+            "setuid.zip" => ["special-permission"],
+            "fifo.zip" => ["device"],
+            "duplicate-same.zip" => ["duplicate-name"],
+            "duplicate-differs.zip" => ["duplicate-name-differs"],
+            "local-name.zip" => ["header-disagreement"],
+            "local-name-traversal.zip" => ["header-disagreement", "path-traversal"],
+            "local-method.zip" => ["header-disagreement"],
+            "local-size.zip" => ["crc-mismatch", "header-disagreement"],
+            "local-crc.zip" => ["header-disagreement"],
+            "local-flags.zip" => ["header-disagreement"],
+            "local-flags-central.zip" => ["header-disagreement"],
+            "stored-sizes.zip" => ["header-disagreement"],
+            "unicode-path.zip" => ["header-disagreement"],
+            "flag-0x1.zip" => ["flag-lies"],
+            "flag-0x20.zip" => ["flag-lies"],
+            "flag-0x40.zip" => ["flag-lies"],
+            "flag-deflated.zip" => ["flag-lies"],
+            "encrypted.zip" => ["encrypted"],
+            "encrypted-empty.zip" => ["encrypted"],
+            "method-99.zip" => ["unsupported-method"],
+            "method-99-plain.zip" => ["unsupported-method"],
+            "crc.zip" => ["crc-mismatch"],
+            "crc-deflated.zip" => ["crc-mismatch"],
+            "size-deflated.zip" => ["header-disagreement"],
+            "hidden-first.zip" => ["hidden-entry"],
+            "hidden-between.zip" => ["hidden-entry"],
+            "hidden-last.zip" => ["hidden-entry"],
+            "rival-directory.zip" => ["hidden-entry"],
+            "rival-wide.zip" => ["hidden-entry"],
+            "count.zip" => ["header-disagreement"],
+            "end-in-comment.zip" => ["header-disagreement"],
+            "prefix.zip" => ["prefix-bytes"],
+            "prefix-unshifted.zip" => ["prefix-bytes"],
+            "suffix.zip" => ["suffix-bytes"],
+            "overlap.zip" => ["bomb-overlap"],
+            "nested-deep.zip" => ["bomb-nesting"],
+        }
+        .into();
+        let mut wrong = Vec::new();
+        for (file, bytes, expected) in cases {
+            let found = anomalies(bytes);
+            if found != expected.iter().map(|&anomaly| anomaly.to_owned()).collect() {
+                wrong.push(format!("{file}: expected {expected:?}, found {found:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_by_its_ratio_and_only_above_the_floor() {
+        let zeros = |megabytes: usize| {
+            let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            writer.start_file("zeros", zip::write::SimpleFileOptions::default()).unwrap();
+            let piece = vec![0; 1 << 20];
+            (0..megabytes).for_each(|_| writer.write_all(&piece).unwrap());
+            writer.finish().unwrap().into_inner()
+        };
+        assert_eq!(anomalies(&zeros(40)), BTreeSet::new());
+        assert_eq!(anomalies(&zeros(300)), BTreeSet::from(["bomb-ratio".to_owned()]));
+    }
+}

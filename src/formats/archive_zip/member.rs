@@ -1,0 +1,280 @@
+//! The bytes of a member, whatever its headers claim about them.
+//!
+//! Loaders ignore encryption flags, CRCs and sizes to different degrees, so none of them keeps a member from being
+//! read here: what decodes is scanned, and the lie is a fact.
+
+use std::io::Write as _;
+
+use super::audit::state;
+use super::Container;
+use crate::bytes::{Input, Malformed, Role, Spool};
+use crate::decode::zip::{self, DEFLATE, ENCRYPTED, Entry, Header, Outcome, REFUSING, STORED};
+use crate::formats::pickle::looks_like_pickle;
+use crate::formats::{Halt, Scan};
+
+/// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
+const BOMB_FLOOR: u64 = 256 << 20;
+/// Decoded bytes for each compressed byte that alarm.
+const BOMB_RATIO: u64 = 200;
+/// Decoded bytes for each compressed byte at which reading stops.
+const STOP_RATIO: u64 = 1000;
+/// Members up to this size are decoded on trial to find out whether a header lies.
+const TRIAL_BYTES: u64 = 64 << 20;
+
+/// A member in one view.
+pub struct Opened {
+    /// Its bytes under its name.
+    pub input: Input,
+    /// The header that was followed.
+    pub header: Header,
+    /// What decoding found; None for stored data.
+    pub outcome: Option<Outcome>,
+}
+
+/// Decoded bytes and how decoding ended.
+struct Decoded {
+    input: Input,
+    outcome: Option<Outcome>,
+    /// The limit that stopped it.
+    stopped: Option<&'static str>,
+    bomb: bool,
+}
+
+impl Container {
+    /// The bytes of member `n` in each view that differs: the central header's, and the local header's where a reader
+    /// that trusts it sees other bytes. States what is wrong with them.
+    ///
+    /// # Errors
+    /// A limit on the whole input, or I/O.
+    pub fn open(&mut self, scan: &mut Scan<'_>, n: usize) -> Result<Vec<Opened>, Halt> {
+        let Some(entry) = self.archive.entries.get(n).cloned() else { return Ok(Vec::new()) };
+        self.taken.insert(n);
+        let mut opened = Vec::new();
+        if entry.local.is_none() {
+            scan.unread(scan.input.name.member(entry.display_name()), "the member has no local header", false);
+            return Ok(opened);
+        }
+        let views = [Some(entry.header()).filter(|_| !entry.is_folder()), entry.local_view()];
+        for header in views.into_iter().flatten() {
+            opened.extend(self.open_view(scan, n, &entry, header)?);
+        }
+        Ok(opened)
+    }
+
+    /// Member `n` decoded by `header`, nothing stated; None if it cannot be decoded.
+    pub(super) fn peek(&mut self, scan: &Scan<'_>, n: usize, header: Header) -> Result<Option<Input>, Halt> {
+        let Some(entry) = self.archive.entries.get(n).filter(|entry| entry.local.is_some()).cloned() else {
+            return Ok(None);
+        };
+        let decoded = match header.method {
+            STORED => stored(scan, &entry, header),
+            DEFLATE => self.inflate(scan, n, &entry, header)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(decoded.input))
+    }
+
+    fn open_view(
+        &mut self,
+        scan: &mut Scan<'_>,
+        n: usize,
+        entry: &Entry,
+        header: Header,
+    ) -> Result<Option<Opened>, Halt> {
+        let decoded = match header.method {
+            STORED => Some(stored(scan, entry, header)),
+            DEFLATE => Some(self.inflate(scan, n, entry, header)?),
+            _ => self.undeclared(scan, n, entry, header)?,
+        };
+        let refusing = header.flags & REFUSING;
+        let known = matches!(header.method, STORED | DEFLATE);
+        if !known {
+            state(scan, entry, "unsupported-method", &format!("method {} ({})", header.method, method_name(header)));
+        }
+        let Some(decoded) = decoded else {
+            scan.unread(scan.input.name.member(entry.display_name()), "a compression method that cannot be read", true);
+            return Ok(None);
+        };
+        if refusing != 0 && known {
+            if !is_plain(scan, entry, header, &decoded)? {
+                let what = if refusing & ENCRYPTED != 0 { "encrypted" } else { "patched or masked data" };
+                state(scan, entry, "encrypted", &format!("flags {refusing:#x}: {what}"));
+                scan.unread(scan.input.name.member(entry.display_name()), "the member is encrypted", true);
+                return Ok(None);
+            }
+            // Where the headers disagree about it, that has been stated.
+            if entry.local.is_none_or(|local| local.flags & REFUSING == refusing) {
+                state(scan, entry, "flag-lies", &format!("flags {refusing:#x}, but the data can be read"));
+            }
+        }
+        if entry.data.saturating_add(header.compressed) > scan.input.len() {
+            let what = "a member reaches past the end of the file";
+            scan.halt(&Malformed { at: entry.data, what }.into());
+        }
+        Self::report(scan, entry, header, &decoded)?;
+        Ok(Some(Opened { input: decoded.input, header, outcome: decoded.outcome }))
+    }
+
+    /// States how decoding went.
+    fn report(scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<(), Halt> {
+        let Some(outcome) = decoded.outcome else { return Ok(()) };
+        if decoded.bomb {
+            let detail = format!("{} bytes from {}", outcome.produced, outcome.consumed);
+            state(scan, entry, "bomb-ratio", &detail);
+        }
+        let name = scan.input.name.member(entry.display_name());
+        if let Some(why) = decoded.stopped {
+            scan.unread(name, why, false);
+            return Ok(());
+        }
+        let at = entry.data.saturating_add(outcome.consumed);
+        if !outcome.ended {
+            scan.halt(&Malformed { at, what: "the compressed data of a member is broken" }.into());
+            return Ok(());
+        }
+        let left = header.compressed.saturating_sub(outcome.consumed);
+        if outcome.produced != header.size || left > 0 {
+            let (size, kept) = (header.size, header.compressed);
+            let detail = format!(
+                "size: header {size}, data {}; compressed size: header {kept}, data {}",
+                outcome.produced, outcome.consumed
+            );
+            state(scan, entry, "header-disagreement", &detail);
+        }
+        if left >= super::MIN_REGION {
+            scan.child(scan.input.slice(format!("{}<rest>", entry.display_name()), at, left))?;
+        }
+        Ok(())
+    }
+
+    /// Verifies the CRC that `opened` was stored with. Of large payloads only the first ones are read for it.
+    ///
+    /// # Errors
+    /// A limit on the whole input, or I/O.
+    pub fn verify(&mut self, scan: &mut Scan<'_>, entry: &Entry, opened: &Opened, role: Role) -> Result<(), Halt> {
+        let header = opened.header;
+        let crc = match opened.outcome {
+            Some(outcome) if outcome.ended => outcome.crc,
+            Some(_) => return Ok(()),
+            // A cut member has been reported; of one that was streamed and cut, nothing states a CRC.
+            None if opened.input.len() < header.size || (entry.central.is_none() && header.crc == 0) => return Ok(()),
+            None => {
+                let len = opened.input.len();
+                if role == Role::Payload {
+                    let Some(left) = self.payload_left.checked_sub(len) else { return Ok(()) };
+                    self.payload_left = left;
+                }
+                let budget = scan.budget;
+                zip::checksum(&*opened.input.source, 0, len, |_| Ok(budget.check_time()?))?
+            }
+        };
+        if crc != header.crc {
+            state(scan, entry, "crc-mismatch", &format!("header {:#010x}, data {crc:#010x}", header.crc));
+        }
+        Ok(())
+    }
+
+    /// Decodes DEFLATE data under all limits.
+    fn inflate(&mut self, scan: &Scan<'_>, n: usize, entry: &Entry, header: Header) -> Result<Decoded, Halt> {
+        let overlapping = self.archive.overlapping.binary_search(&n).is_ok();
+        let most = scan.budget.limits().member_bytes.min(if overlapping { self.overlap_left } else { u64::MAX });
+        let mut spool = Spool::default();
+        let (mut produced, mut stopped, mut bomb) = (0_u64, None, false);
+        let outcome = zip::inflate(&*scan.input.source, entry.data, header.compressed, |piece, consumed| {
+            produced = produced.saturating_add(piece.len() as u64);
+            let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
+            bomb |= over(BOMB_RATIO);
+            if over(STOP_RATIO) {
+                stopped = Some("a decompression bomb");
+            } else if produced > most {
+                stopped = Some(if overlapping { "overlapping members" } else { "decoded bytes of one member" });
+            }
+            if stopped.is_some() {
+                return Ok(false);
+            }
+            scan.budget.take_bytes(piece.len() as u64)?;
+            spool.write_all(piece)?;
+            Ok(true)
+        })?;
+        if overlapping {
+            self.overlap_left = self.overlap_left.saturating_sub(outcome.produced);
+        }
+        let input = scan.input.member(entry.display_name(), spool.finish()?);
+        Ok(Decoded { input, outcome: Some(outcome), stopped, bomb })
+    }
+
+    /// Data under a method that is not read here, if it is plain or DEFLATE all the same.
+    fn undeclared(
+        &mut self,
+        scan: &Scan<'_>,
+        n: usize,
+        entry: &Entry,
+        header: Header,
+    ) -> Result<Option<Decoded>, Halt> {
+        let plain = stored(scan, entry, header);
+        if looks_like_pickle(&plain.input.read(0, PICKLE_HEAD)?) {
+            return Ok(Some(plain));
+        }
+        if header.compressed > TRIAL_BYTES {
+            return Ok(None);
+        }
+        let budget = scan.budget;
+        let pace = |_| Ok(budget.check_time()?);
+        if zip::checksum(&*scan.input.source, entry.data, header.size, pace)? == header.crc && header.size > 0 {
+            return Ok(Some(plain));
+        }
+        let decoded = self.inflate(scan, n, entry, header)?;
+        Ok(Some(decoded).filter(|decoded| decoded.outcome.is_some_and(|outcome| outcome.ended && outcome.produced > 0)))
+    }
+}
+
+/// Bytes from the front that tell a pickle.
+const PICKLE_HEAD: usize = 64 << 10;
+
+/// Stored data: readers differ in which of the two sizes they follow, so the larger one is taken.
+fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Decoded {
+    let len = header.compressed.max(header.size);
+    let input = scan.input.slice(entry.display_name(), entry.data, len);
+    Decoded { input, outcome: None, stopped: None, bomb: false }
+}
+
+/// Is the data that a flag calls encrypted really plain?
+fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<bool, Halt> {
+    if let Some(outcome) = decoded.outcome {
+        if outcome.ended && (outcome.produced == header.size || outcome.crc == header.crc) {
+            return Ok(true);
+        }
+    } else if header.compressed == header.size {
+        // Encryption adds at least its 12-byte header.
+        return Ok(true);
+    } else if (1..=TRIAL_BYTES).contains(&header.size) {
+        let budget = scan.budget;
+        let crc = zip::checksum(&*scan.input.source, entry.data, header.size, |_| Ok(budget.check_time()?))?;
+        if crc == header.crc {
+            return Ok(true);
+        }
+    }
+    let head = decoded.input.read(0, PICKLE_HEAD)?;
+    Ok(head.starts_with(b"PK\x03\x04") || looks_like_pickle(&head))
+}
+
+fn method_name(header: Header) -> &'static str {
+    match header.method {
+        1 => "Shrink",
+        2..=5 => "Reduce",
+        6 => "Implode",
+        9 => "Deflate64",
+        12 => "bzip2",
+        14 => "LZMA",
+        16 | 18 | 19 => "an IBM method",
+        93 | 20 => "Zstandard",
+        94 => "MP3",
+        95 => "XZ",
+        96 => "JPEG",
+        97 => "WavPack",
+        98 => "PPMd",
+        99 => "AES encryption",
+        _ => "unassigned",
+    }
+}
+

@@ -1,0 +1,210 @@
+//! One run: a plan of targets becomes a report.
+//!
+//! Targets are scanned in parallel, one thread each; everything is sorted before the report leaves, so that equal
+//! input gives equal reports whatever the threads did.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use crate::bytes::{Input, InputName, ReadAt, Role};
+use crate::config::Settings;
+use crate::finding::{Finding, State};
+use crate::policy::Policy;
+use crate::report::{Asset, Coverage, Report, Status, Tool};
+use crate::rules::{RuleSet, order};
+use crate::scan::{self, Options, Outcome};
+use crate::target::{Plan, Pointed, Target};
+
+/// Stack of a scanning thread. No parser recurses on its input; this is room for debug builds.
+const STACK: usize = 4 << 20;
+
+/// Told when a target is done; shows a progress bar on a terminal.
+pub trait Progress: Sync {
+    /// One more target of `bytes` bytes is done.
+    fn done(&self, bytes: u64);
+}
+
+/// No progress is shown.
+impl Progress for () {
+    fn done(&self, _: u64) {}
+}
+
+/// What a run needs beside its plan.
+pub struct Run<'a> {
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// Leave out times.
+    pub reproducible: bool,
+    /// True if the targets are everything that the settings are about, so that unused suppressions are worth a note.
+    pub everything: bool,
+    /// Where progress goes.
+    pub progress: &'a dyn Progress,
+}
+
+/// What came of one target.
+struct Scanned {
+    findings: Vec<Finding>,
+    fixed: Vec<Finding>,
+    coverage: Coverage,
+    asset: Option<Asset>,
+    errors: Vec<String>,
+    ignored: bool,
+}
+
+impl Run<'_> {
+    /// Scans what is planned and assembles the report.
+    ///
+    /// # Errors
+    /// The threads cannot be started.
+    pub fn report(&self, plan: Plan) -> Result<Report, rayon::ThreadPoolBuildError> {
+        let (clock, start) = (SystemTime::now(), Instant::now());
+        let policy = Policy::new(self.settings, self.rules, crate::policy::today());
+        let scanned = self.scan_all(&plan.targets, &policy)?;
+        let mut report = self.assemble(plan, scanned, &policy);
+        if !self.reproducible {
+            report.start_time = clock.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            report.duration = start.elapsed().as_secs_f64();
+        }
+        Ok(report)
+    }
+
+    fn scan_all(&self, targets: &[Target], policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {
+        // Starting threads would take longer than most single files.
+        if targets.len() < 2 {
+            return Ok(targets.iter().map(|target| self.scan_one(target, policy)).collect());
+        }
+        let threads = self.settings.jobs.value.unwrap_or(0);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build()?;
+        Ok(pool.install(|| targets.par_iter().map(|target| self.scan_one(target, policy)).collect()))
+    }
+
+    fn scan_one(&self, target: &Target, policy: &Policy<'_>) -> Scanned {
+        let outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
+        let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.clone());
+        let judge = |outcome: Outcome<'_>, digest: Option<&str>| {
+            outcome.hits.into_iter().map(|hit| policy.finding(hit, digest)).collect::<Vec<_>>()
+        };
+        let Outcome { hits, coverage, asset, errors, ignored } = outcome;
+        let mut findings: Vec<Finding> = hits.into_iter().map(|hit| policy.finding(hit, digest.as_deref())).collect();
+        let mut fixed = Vec::new();
+        if let Some(Ok((_, source))) = target.open_previous() {
+            // Under the name that the file has now: a rename alone changes no finding.
+            let before = self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
+            let digest = before.asset.as_ref().and_then(|asset| asset.sha256.clone());
+            fixed = judge(before, digest.as_deref());
+            compare(&mut findings, &mut fixed);
+        }
+        self.progress.done(target.size);
+        Scanned { findings, fixed, coverage, asset, errors, ignored }
+    }
+
+    fn outcome(
+        &self,
+        name: InputName,
+        state: &Pointed,
+        size: u64,
+        given: bool,
+        open: impl FnOnce() -> std::io::Result<Arc<dyn ReadAt>>,
+    ) -> Outcome<'_> {
+        if let Pointed::Unresolved { kind, object } = state {
+            return scan::unresolved(self.rules, &name, kind, object, size);
+        }
+        match open() {
+            Ok(source) => {
+                let options = Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
+                let input = Input { name, source, role: Role::Unknown, extent: Some(0) };
+                scan::scan(self.rules, &options, &input, given)
+            }
+            Err(error) => scan::unopened(self.rules, &name, size, &error),
+        }
+    }
+
+    fn assemble(&self, plan: Plan, scanned: Vec<Scanned>, policy: &Policy<'_>) -> Report {
+        let mut report = Report {
+            schema_version: 1,
+            tool: Tool {
+                name: "modelaudit".into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                rules_digest: self.rules.digest(),
+            },
+            verdict: crate::report::Verdict::Pass,
+            fail_on: self.settings.fail_on.value,
+            start_time: 0.0,
+            duration: 0.0,
+            files_scanned: 0,
+            bytes_scanned: 0,
+            files_ignored: 0,
+            has_errors: false,
+            scanner_names: Vec::new(),
+            checkout: plan.checkout,
+            diff: plan.diff,
+            issues: Vec::new(),
+            assets: Vec::new(),
+            coverage: plan.skipped,
+            errors: plan.errors,
+            notes: plan.notes,
+            rules: Vec::new(),
+        };
+        let mut names = BTreeSet::new();
+        let mut fixed = Vec::new();
+        for one in scanned {
+            report.issues.extend(one.findings);
+            fixed.extend(one.fixed);
+            report.errors.extend(one.errors);
+            if one.ignored {
+                report.files_ignored += 1;
+                continue;
+            }
+            if one.coverage.status != Status::Skipped {
+                report.files_scanned += 1;
+                report.bytes_scanned = report.bytes_scanned.saturating_add(one.coverage.bytes);
+            }
+            if let Some(asset) = &one.asset {
+                names.extend(asset.contains.iter().chain([&asset.format]).filter(|name| *name != "unknown").cloned());
+            }
+            report.coverage.push(one.coverage);
+            report.assets.extend(one.asset);
+        }
+        report.scanner_names = names.into_iter().collect();
+        sort(&mut report.issues);
+        sort(&mut fixed);
+        report.coverage.sort_by(|a, b| a.path.cmp(&b.path));
+        report.assets.sort_by(|a, b| a.path.cmp(&b.path));
+        report.errors.sort();
+        report.notes.extend(policy.notes(&report.issues, self.everything));
+        report.verdict = policy.verdict(&report.issues, &report.coverage, &report.errors);
+        report.has_errors = !report.errors.is_empty()
+            || report.coverage.iter().any(|file| matches!(file.status, Status::Failed | Status::Partial));
+        let mentioned: Vec<Finding> = report.issues.iter().chain(&fixed).cloned().collect();
+        report.rules = policy.reported(&mentioned);
+        if let Some(diff) = &mut report.diff {
+            diff.fixed = fixed;
+        }
+        report
+    }
+}
+
+/// Marks findings that the base version has too, and keeps of the base version's only those that are gone.
+fn compare(now: &mut [Finding], before: &mut Vec<Finding>) {
+    let known: HashSet<&str> = before.iter().map(|finding| finding.fingerprint.as_str()).collect();
+    for finding in now.iter_mut().filter(|finding| known.contains(finding.fingerprint.as_str())) {
+        finding.state = State::Unchanged;
+    }
+    let left: HashSet<&str> = now.iter().map(|finding| finding.fingerprint.as_str()).collect();
+    before.retain(|finding| !left.contains(finding.fingerprint.as_str()));
+    for finding in before {
+        finding.state = State::Fixed;
+    }
+}
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        let key = |finding: &Finding| (order(&finding.rule_code), finding.fingerprint.clone());
+        (&a.path, &a.members, a.offset).cmp(&(&b.path, &b.members, b.offset)).then_with(|| key(a).cmp(&key(b)))
+    });
+}

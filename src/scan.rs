@@ -1,0 +1,424 @@
+//! The engine: one top-level input at a time, its members on a work list, never by recursion.
+//!
+//! ```text
+//! input ─▶ detect ─▶ each format's scan ─▶ facts ─▶ judge ─▶ hits
+//!            ▲                │
+//!            └── work list ◀──┴─ members
+//! ```
+//!
+//! A panic in a format is caught here: it costs that input its coverage, not the run its report.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::bytes::{Budget, Input, InputName, Limits, Role};
+use crate::escape::{CAP, printable};
+use crate::fact::{Fact, Location, Sink, Span, Value};
+use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
+use crate::inspect::{executable, payload};
+use crate::report::{Asset, Coverage, Status};
+use crate::rules::{Hit, Judge, RuleSet};
+
+/// Tensor names that the inventory keeps.
+const MAX_TENSOR_NAMES: usize = 1000;
+/// Metadata entries that the inventory keeps.
+const MAX_METADATA: usize = 200;
+/// Member extents kept to say in which member an executable lies.
+const MAX_EXTENTS: usize = 100_000;
+
+/// How to scan.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What one top-level input may cost.
+    pub limits: Limits,
+    /// Read every byte once, for the digest and for executables in raw data. Off: structure only.
+    pub payload: bool,
+}
+
+/// What came of one top-level input.
+#[derive(Debug)]
+pub struct Outcome<'r> {
+    /// Hits, not yet through policy.
+    pub hits: Vec<Hit<'r>>,
+    /// How much was read.
+    pub coverage: Coverage,
+    /// The inventory entry, if the input is a model file.
+    pub asset: Option<Asset>,
+    /// What could not be read though its format promises it, in words.
+    pub errors: Vec<String>,
+    /// True if the input is no model and holds none.
+    pub ignored: bool,
+}
+
+/// Scans one top-level input and everything inside it.
+#[must_use]
+pub fn scan<'r>(rules: &'r RuleSet, options: &Options, input: &Input, given: bool) -> Outcome<'r> {
+    let mut judge = Judge::new(rules);
+    let walk = Walk::run(options, input, given, &mut judge);
+    if walk.is_model() {
+        judge.whole(&input.name, walk.sha256.as_deref());
+    }
+    let dropped = judge.dropped();
+    let mut outcome = walk.outcome(input, dropped);
+    outcome.hits = judge.finish();
+    outcome
+}
+
+/// The outcome for a pointer (`kind`: `git-lfs`…) whose `object` is not on this machine: nothing was scanned.
+#[must_use]
+pub fn unresolved<'r>(rules: &'r RuleSet, name: &InputName, kind: &str, object: &str, size: u64) -> Outcome<'r> {
+    let reason = format!("{kind} pointer, its object is not on this machine");
+    let fact = Fact::Unresolved { pointer: kind, object };
+    unread(rules, name, size, &fact, Status::Skipped, reason, Vec::new())
+}
+
+/// The outcome for a target that could not be opened.
+#[must_use]
+pub fn unopened<'r>(rules: &'r RuleSet, name: &InputName, size: u64, error: &std::io::Error) -> Outcome<'r> {
+    let reason = format!("could not be opened: {error}");
+    let errors = vec![format!("{}: {reason}", printable(&name.to_string(), CAP))];
+    let fact = Fact::Fault { reason: "the file could not be opened", format: NO_FORMAT.name };
+    unread(rules, name, size, &fact, Status::Failed, reason, errors)
+}
+
+fn unread<'r>(
+    rules: &'r RuleSet,
+    name: &InputName,
+    bytes: u64,
+    fact: &Fact<'_>,
+    status: Status,
+    reason: String,
+    errors: Vec<String>,
+) -> Outcome<'r> {
+    let mut judge = Judge::new(rules);
+    judge.take(fact, &Location { name, span: None });
+    let coverage = Coverage { path: name.path.clone(), status, reason: Some(reason), bytes };
+    Outcome { hits: judge.finish(), coverage, asset: None, errors, ignored: false }
+}
+
+/// Reads one top-level input like [`scan()`], with the facts going to `sink` instead of to the rules.
+pub fn facts(options: &Options, input: &Input, sink: &mut dyn Sink) -> Coverage {
+    survey(options, input, sink).coverage
+}
+
+/// Like [`facts()`], with the whole outcome, which has no hits.
+pub fn survey(options: &Options, input: &Input, sink: &mut dyn Sink) -> Outcome<'static> {
+    Walk::run(options, input, true, sink).outcome(input, 0)
+}
+
+/// The state of one walk.
+struct Walk {
+    budget: Budget,
+    queue: Vec<Input>,
+    stops: Vec<Stop>,
+    inventory: Inventory,
+    /// Formats of the top-level input and of members.
+    formats: Vec<&'static str>,
+    inner_formats: Vec<&'static str>,
+    /// Where members lie in the top-level source, to name the one that an executable is in.
+    extents: Vec<(u64, u64, InputName)>,
+    sha256: Option<String>,
+    model_extension: bool,
+    given: bool,
+    unread: Option<&'static str>,
+}
+
+impl Walk {
+    fn run(options: &Options, input: &Input, given: bool, sink: &mut dyn Sink) -> Self {
+        let mut walk = Self {
+            budget: Budget::new(options.limits),
+            queue: vec![input.clone()],
+            stops: Vec::new(),
+            inventory: Inventory::default(),
+            formats: Vec::new(),
+            inner_formats: Vec::new(),
+            extents: Vec::new(),
+            sha256: None,
+            model_extension: false,
+            given,
+            unread: None,
+        };
+        while let Some(next) = walk.queue.pop() {
+            walk.one(options, &next, sink);
+        }
+        if options.payload && walk.is_model() {
+            walk.payload(input, sink);
+        }
+        walk
+    }
+
+    fn is_model(&self) -> bool {
+        !self.formats.is_empty() || self.model_extension
+    }
+
+    /// Detects one input and reads it as everything that it is.
+    fn one(&mut self, options: &Options, input: &Input, sink: &mut dyn Sink) {
+        if let Err(exceeded) = self.budget.check_time() {
+            self.stop(input, sink, &Halt::Limit(exceeded));
+            return;
+        }
+        if let Some(start) = input.extent.filter(|_| input.depth() > 0 && self.extents.len() < MAX_EXTENTS) {
+            self.extents.push((start, start.saturating_add(input.len()), input.name.clone()));
+        }
+        let probe = match Probe::new(input) {
+            Ok(probe) => probe,
+            Err(error) => {
+                self.stop(input, sink, &Halt::Io(error));
+                return;
+            }
+        };
+        let found = match input.role {
+            Role::Payload => Detected::default(),
+            Role::Unknown | Role::TorchPickle => detect(&probe),
+        };
+        let top = input.depth() == 0;
+        if top {
+            self.model_extension = found.model_extension;
+            self.formats = found.formats.iter().map(|format| format.name).collect();
+        }
+        self.inner_formats.extend(found.formats.iter().filter(|_| !top).map(|format| format.name));
+        sink.input(input, &found.formats.iter().map(|format| format.name).collect::<Vec<_>>());
+        let name = input.name.clone();
+        let location = Location { name: &name, span: None };
+        let extension = input.name.extension();
+        if let Some(fact) = found.mismatch(&extension, input.is_empty()) {
+            sink.take(&fact, &location);
+        }
+        polyglot(&found, &mut |fact| sink.take(fact, &location));
+        for format in &found.formats {
+            self.read(format, input, sink);
+        }
+        if found.formats.is_empty() {
+            self.formless(options, &probe, sink);
+        }
+    }
+
+    /// Runs one format on one input.
+    fn read(&mut self, format: &'static Format, input: &Input, sink: &mut dyn Sink) {
+        let mut tee = Tee { inventory: &mut self.inventory, sink };
+        let mut scan = Scan::new(input, format, &self.budget, &mut tee, &mut self.queue, &mut self.stops);
+        match panic::catch_unwind(AssertUnwindSafe(|| (format.scan)(&mut scan))) {
+            Ok(Ok(())) => {}
+            Ok(Err(halt)) => scan.halt(&halt),
+            Err(_) => scan.fault("internal error: this is a bug, please report it"),
+        }
+    }
+
+    /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read.
+    fn formless(&mut self, options: &Options, probe: &Probe<'_>, sink: &mut dyn Sink) {
+        let input = probe.input;
+        let location = Location { name: &input.name, span: None };
+        let top = input.depth() == 0;
+        if top && !self.model_extension {
+            return;
+        }
+        let program = executable::confirm(&*input.source, 0).unwrap_or_default();
+        if let Some(found) = program.or_else(|| executable::shell_script(&probe.head)) {
+            sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
+        } else if top && !input.is_empty() {
+            self.unread = Some("no decoder for this format in this build");
+            sink.take(
+                &Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() },
+                &location,
+            );
+        }
+        // A decoded member is not part of the bytes that the pass over the outermost file sees.
+        if !top
+            && options.payload
+            && input.extent.is_none()
+            && let Ok(found) = payload::pass(&*input.source, &self.budget)
+        {
+            for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
+                carved(sink, &input.name, at, found);
+            }
+        }
+    }
+
+    /// The pass over all bytes of the top-level input.
+    fn payload(&mut self, input: &Input, sink: &mut dyn Sink) {
+        match payload::pass(&*input.source, &self.budget) {
+            Ok(found) => {
+                for (at, program) in found.executables {
+                    // The innermost member that holds it; its own first byte was looked at when it was detected.
+                    let inside = self.extents.iter().filter(|(start, end, _)| (*start..*end).contains(&at));
+                    match inside.max_by_key(|(_, _, name)| name.members.len()) {
+                        Some((start, _, _)) if *start == at => {}
+                        Some((start, _, name)) => carved(sink, name, at.saturating_sub(*start), program),
+                        None if at == 0 => {}
+                        None => carved(sink, &input.name, at, program),
+                    }
+                }
+                if found.cut {
+                    self.stops.push(Stop::limit(&input.name, "more executable headers than can be confirmed"));
+                }
+                self.sha256 = Some(found.sha256);
+            }
+            Err(payload::PassError::Io(error)) => self.stop(input, sink, &Halt::Io(error)),
+            Err(payload::PassError::Limit(exceeded)) => self.stop(input, sink, &Halt::Limit(exceeded)),
+        }
+    }
+
+    fn stop(&mut self, input: &Input, sink: &mut dyn Sink, halt: &Halt) {
+        let mut tee = Tee { inventory: &mut self.inventory, sink };
+        Scan::new(input, &NO_FORMAT, &self.budget, &mut tee, &mut self.queue, &mut self.stops).halt(halt);
+    }
+
+    fn outcome<'r>(mut self, input: &Input, dropped: u64) -> Outcome<'r> {
+        if dropped > 0 {
+            self.stops.push(Stop::limit(&input.name, "more findings than are kept for one file"));
+        }
+        let bytes = input.len();
+        let path = input.name.path.clone();
+        let first = self.stops.first();
+        let more = self.stops.len().saturating_sub(1);
+        let (status, reason) = match first {
+            Some(stop) => {
+                let top_failed = self.stops.iter().any(|stop| stop.failed && stop.name.members.is_empty());
+                let others = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+                let inner = stop.name.members.join("!/");
+                let place = if inner.is_empty() { String::new() } else { format!("{}: ", printable(&inner, CAP)) };
+                let status = if top_failed { Status::Failed } else { Status::Partial };
+                (status, Some(format!("{place}{}{others}", stop.reason)))
+            }
+            None => match self.unread {
+                Some(reason) => (Status::Skipped, Some(reason.to_owned())),
+                None if self.given && !self.is_model() => {
+                    (Status::Skipped, Some("not a known model format".to_owned()))
+                }
+                None => (Status::Complete, None),
+            },
+        };
+        let errors = self.stops.iter().filter(|stop| !stop.unsupported).take(20);
+        let errors =
+            errors.map(|stop| format!("{}: {}", printable(&stop.name.to_string(), CAP), stop.reason)).collect();
+        let model = self.is_model();
+        let ignored = !model && !self.given && first.is_none();
+        let asset = model.then(|| self.asset(&path, bytes));
+        Outcome { hits: Vec::new(), coverage: Coverage { path, status, reason, bytes }, asset, errors, ignored }
+    }
+
+    fn asset(mut self, path: &str, size: u64) -> Asset {
+        self.inner_formats.sort_unstable();
+        self.inner_formats.dedup();
+        Asset {
+            path: path.to_owned(),
+            format: self.formats.first().map_or("unknown", |name| name).to_owned(),
+            size,
+            sha256: self.sha256,
+            tensors: self.inventory.tensors,
+            tensor_count: self.inventory.tensor_count,
+            metadata: self.inventory.metadata,
+            contains: self.inner_formats.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Stands for "no format" where the engine itself states a fact.
+static NO_FORMAT: Format = Format {
+    name: "unknown",
+    title: "unknown",
+    kind: FormatKind::Model,
+    extensions: &[],
+    runs_code: false,
+    refines: None,
+    identify: |_| false,
+    scan: |_| Ok(()),
+    checks: "",
+    spec: "",
+};
+
+/// States that the content is two formats at once, if it is.
+fn polyglot(found: &Detected, state: &mut dyn FnMut(&Fact<'_>)) {
+    let [first, second, ..] = found.formats.as_slice() else { return };
+    let live = found.formats.iter().any(|format| format.runs_code || format.kind == FormatKind::Container);
+    let anomaly = if live { "polyglot" } else { "second-format" };
+    let detail = format!("the same bytes are {} and {}", first.title, second.title);
+    state(&Fact::Structure { anomaly, format: first.name, detail: &detail, bytes: 0 });
+}
+
+fn carved(sink: &mut dyn Sink, name: &InputName, at: u64, found: executable::Executable) {
+    let location = Location { name, span: Some(Span::new(at, 0)) };
+    sink.take(&Fact::Executable { form: found.form, place: "carved", detail: found.detail }, &location);
+}
+
+/// Collects what the bill of materials lists, from the facts that pass by.
+#[derive(Debug, Default)]
+struct Inventory {
+    tensors: Vec<String>,
+    tensor_count: u64,
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Inventory {
+    fn note(&mut self, fact: &Fact<'_>) {
+        match *fact {
+            Fact::Tensor { name, .. } => {
+                self.tensor_count = self.tensor_count.saturating_add(1);
+                if self.tensors.len() < MAX_TENSOR_NAMES {
+                    self.tensors.push(printable(name, CAP));
+                }
+            }
+            Fact::Metadata { key, value, .. } if self.metadata.len() < MAX_METADATA => {
+                self.metadata.insert(printable(key, CAP), printable(value, CAP).into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Passes facts on and lets the inventory look.
+struct Tee<'a> {
+    inventory: &'a mut Inventory,
+    sink: &'a mut dyn Sink,
+}
+
+impl Sink for Tee<'_> {
+    fn input(&mut self, input: &Input, formats: &[&str]) {
+        self.sink.input(input, formats);
+    }
+
+    fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        self.inventory.note(fact);
+        self.sink.take(fact, location);
+    }
+}
+
+/// Keeps facts as plain data: for `inspect` and for snapshots.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// Name chain, range, and the fact's kind and fields.
+    pub facts: Vec<Recorded>,
+}
+
+/// One fact, detached from the bytes that it was stated about.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Recorded {
+    /// Name chain as text.
+    pub at: String,
+    /// First byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Kind of the fact.
+    pub fact: &'static str,
+    /// Fields that are not empty, escaped and capped.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Sink for Recorder {
+    fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
+        let fields = fact.fields().into_iter().filter_map(|(name, value)| {
+            let value = match value {
+                Value::Text("") | Value::Bool(false) | Value::Int(0) => return None,
+                Value::Text(text) => printable(text, CAP).into(),
+                Value::Bool(truth) => truth.into(),
+                Value::Int(number) => number.into(),
+            };
+            Some((name.to_owned(), value))
+        });
+        self.facts.push(Recorded {
+            at: printable(&location.name.to_string(), CAP),
+            offset: location.span.map(|span| span.offset),
+            fact: fact.kind().name(),
+            fields: fields.collect(),
+        });
+    }
+}

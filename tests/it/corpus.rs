@@ -1,0 +1,139 @@
+//! All rules over all fixtures, and over real models when they are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use modelaudit::bytes::{FileSource, Input};
+use modelaudit::finding::Severity;
+use modelaudit::report::Status;
+use modelaudit::rules::{Hit, RuleSet};
+use modelaudit::scan::{self, Recorder};
+
+use crate::fixtures::{families, open, options, root};
+
+fn codes(hits: &[Hit<'_>]) -> BTreeSet<String> {
+    hits.iter().flat_map(|hit| std::iter::once(hit.rule.code.clone()).chain(hit.related.iter().cloned())).collect()
+}
+
+/// One line a hit, for snapshots.
+fn line(hit: &Hit<'_>) -> String {
+    let place = hit.span.map_or_else(String::new, |span| format!(" @{:#x}", span.offset));
+    let related = if hit.related.is_empty() { String::new() } else { format!(" (+{})", hit.related.join(" ")) };
+    let times = if hit.occurrences > 1 { format!(" ×{}", hit.occurrences) } else { String::new() };
+    let members = hit.name.members.iter().map(|member| format!("!/{member}")).collect::<String>();
+    format!(
+        "  {} {}{place}{}{times}{related}: {}\n",
+        hit.rule.code,
+        hit.severity,
+        modelaudit::escape::printable(&members, 120),
+        hit.message
+    )
+}
+
+#[test]
+fn every_fixture_is_found_out_and_every_twin_is_left_alone() {
+    let mut wrong = String::new();
+    for family in families() {
+        for fixture in &family.fixtures {
+            let found = scan::scan(RuleSet::shipped(), &options(), &open(&family, fixture), true);
+            let codes = codes(&found.hits);
+            for code in fixture.expect.iter().filter(|code| !codes.contains(*code)) {
+                writeln!(
+                    wrong,
+                    "{}/{} ({}): {code} is missing, found {codes:?}",
+                    family.name, fixture.file, fixture.note
+                )
+                .unwrap();
+            }
+            for code in fixture.misses.iter().filter(|code| codes.contains(*code)) {
+                writeln!(wrong, "{}/{} ({}): {code} is a false alarm", family.name, fixture.file, fixture.note)
+                    .unwrap();
+            }
+            if fixture.expect.is_empty() {
+                for hit in found.hits.iter().filter(|hit| hit.severity >= Severity::Medium) {
+                    write!(wrong, "{}/{} is benign, yet{}", family.name, fixture.file, line(hit)).unwrap();
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn findings() {
+    for family in families() {
+        let mut text = String::new();
+        for fixture in &family.fixtures {
+            let found = scan::scan(RuleSet::shipped(), &options(), &open(&family, fixture), true);
+            let coverage = &found.coverage;
+            let reason = coverage.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+            writeln!(text, "{} [{:?}{reason}]", fixture.file, coverage.status).unwrap();
+            let mut lines: Vec<String> = found.hits.iter().map(line).collect();
+            lines.sort();
+            text.extend(lines);
+        }
+        insta::assert_snapshot!(format!("findings_{}", family.name), text);
+    }
+}
+
+#[test]
+fn facts() {
+    for family in families() {
+        let mut text = String::new();
+        for fixture in &family.fixtures {
+            let mut recorder = Recorder::default();
+            scan::facts(&options(), &open(&family, fixture), &mut recorder);
+            writeln!(text, "{}", fixture.file).unwrap();
+            for fact in recorder.facts.iter().take(60) {
+                let place = fact.offset.map_or_else(String::new, |offset| format!(" @{offset:#x}"));
+                let fields = serde_json::to_string(&fact.fields).unwrap();
+                let member = fact.at.split_once("!/").map_or_else(String::new, |(_, member)| format!(" !/{member}"));
+                writeln!(text, "  {}{place}{member} {fields}", fact.fact).unwrap();
+            }
+        }
+        insta::assert_snapshot!(format!("facts_{}", family.name), text);
+    }
+}
+
+/// The manifest of the real files that frameworks wrote.
+#[derive(serde::Deserialize)]
+struct Real {
+    expect: String,
+}
+
+#[test]
+fn real_models_of_every_framework_give_no_finding() {
+    let corpus = std::env::var_os("MODELAUDIT_CORPUS").map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(corpus.join("manifest.json")) else {
+        eprintln!(
+            "skipped: real_models_of_every_framework_give_no_finding (MODELAUDIT_CORPUS names no folder with a manifest)"
+        );
+        return;
+    };
+    let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entries = manifest.get("files").unwrap_or(&manifest);
+    let entries: BTreeMap<String, Real> = serde_json::from_value(entries.clone()).unwrap();
+    let mut wrong = String::new();
+    let mut read = 0;
+    for (path, real) in &entries {
+        let source = FileSource::open(&corpus.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let found = scan::scan(RuleSet::shipped(), &options(), &Input::new(path.clone(), Arc::new(source)), false);
+        let limit = match real.expect.as_str() {
+            // An unknown class is S215, medium; nothing worse may be said of it.
+            "unknown-class" => Severity::High,
+            "code" => continue,
+            _ => Severity::Medium,
+        };
+        for hit in found.hits.iter().filter(|hit| hit.severity >= limit) {
+            write!(wrong, "{path} (expect {}):{}", real.expect, line(hit)).unwrap();
+        }
+        if matches!(found.coverage.status, Status::Partial | Status::Failed) {
+            writeln!(wrong, "{path}: {:?}", found.coverage).unwrap();
+        }
+        read += usize::from(found.coverage.status == Status::Complete && !found.ignored);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(read > 0, "the corpus holds files that this build reads");
+}
