@@ -28,7 +28,7 @@ const MAX_OFFSETS: usize = 5;
 /// Names listed by a grouped hit.
 const MAX_NAMES: usize = 20;
 /// Fields that the judge adds to a `global` fact from the table of globals.
-const DERIVED: &[&str] = &["class", "set", "reason", "symbol"];
+const DERIVED: &[&str] = &["class", "set", "reason", "symbol", "spelling"];
 
 /// A value that a row compares with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,6 +225,7 @@ impl<'f> View<'f> {
             (Some(entry), "set") => Some(Value::Text(entry.set)),
             (Some(entry), "reason") => Some(Value::Text(entry.reason)),
             (Some(_), "symbol") => Some(Value::Text(&self.symbol)),
+            (Some(_), "spelling") => Some(Value::Text(spelling(&self.symbol))),
             _ => self.fact.field(name),
         }
     }
@@ -450,6 +451,15 @@ fn details(view: &View<'_>) -> Map<String, Json> {
     map
 }
 
+/// `class` for a symbol whose last component is spelled like one, a capital in front and not all capitals; else `other`.
+fn spelling(symbol: &str) -> &'static str {
+    let last = symbol.rsplit('.').next().unwrap_or_default();
+    let camel = last.starts_with(|first: char| first.is_ascii_uppercase())
+        && last.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && last.bytes().any(|byte| byte.is_ascii_lowercase());
+    if camel { "class" } else { "other" }
+}
+
 /// The names between `{` and `}`.
 fn placeholders(template: &str) -> impl Iterator<Item = &str> {
     template.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
@@ -487,5 +497,15 @@ mod tests {
         let fill = |name: &str| (name == "a").then(|| "A".to_owned());
         assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
         assert_eq!(render("{b}!", &fill), "?!");
+    }
+
+    #[test]
+    fn classes_are_known_by_their_spelling() {
+        for symbol in ["a.Encoder", "a.b.Outer.Inner", "a.X1y"] {
+            assert_eq!(spelling(symbol), "class", "{symbol}");
+        }
+        for symbol in ["a.encode", "a.RUN", "A.b", "a._Private", "a.Snake_Case", "a.", ""] {
+            assert_eq!(spelling(symbol), "other", "{symbol}");
+        }
     }
 }

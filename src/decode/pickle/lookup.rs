@@ -484,7 +484,7 @@ impl Machine<'_> {
             }
             Value::Node(_) => {
                 if self.is_tensor(target) {
-                    self.odd("item-write-on-import", by, |machine| {
+                    self.odd("item-write-on-tensor", by, |machine| {
                         format!("{}: {} items", machine.show(target), items.len())
                     });
                 }
