@@ -15,7 +15,7 @@ use modelaudit::scan::{Options, scan};
 
 fn main() {
     // Loaded once in a process; `rule_set` measures it.
-    RuleSet::shipped();
+    let _ = RuleSet::shipped();
     divan::main();
 }
 
@@ -24,7 +24,7 @@ fn opcodes(n: usize) -> Vec<u8> {
     let mut bytes = b"\x80\x04]\x94(".to_vec();
     for i in 0..n {
         bytes.extend(b"}\x94(\x8c\x01aK");
-        bytes.push((i % 250) as u8);
+        bytes.push(i.to_le_bytes()[0]);
         bytes.extend(b"\x8c\x01bG\x3f\xf0\0\0\0\0\0\0\x8c\x01c\x8c\x05valueu");
     }
     bytes.extend(b"e.");
@@ -51,7 +51,7 @@ fn noise(len: usize) -> Arc<dyn ReadAt> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            state as u8
+            state.to_le_bytes()[0]
         })
         .collect();
     MemorySource::new(bytes)

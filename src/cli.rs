@@ -40,7 +40,7 @@ pub struct Telling {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
     /// Everywhere.
@@ -149,7 +149,7 @@ pub struct Remote {
     /// All files of the repository; they always are
     #[arg(long, hide = true)]
     pub hf_scan_all: bool,
-    /// The MLflow registry of `models:/` targets
+    /// The `MLflow` registry of `models:/` targets
     #[arg(long, value_name = "URL", hide = true)]
     pub registry_uri: Option<String>,
     /// Credential for Artifactory

@@ -6,7 +6,7 @@
 //! Every fact is a flat record of named fields, so that rows in `data/rules/` can name them (`when`, `message`), the
 //! report can carry them (`details`) and `inspect` can print them, all from the one definition below.
 
-use crate::bytes::InputName;
+use crate::bytes::{Input, InputName};
 
 /// The value of one field of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,6 +316,10 @@ pub struct Location<'a> {
 
 /// Receives facts as they are stated: the judge in production, a recorder in tests and `inspect`.
 pub trait Sink {
+    /// Told of each input that is looked into, before its facts, with the names of the formats that it is read as. An
+    /// input may be told of more than once.
+    fn input(&mut self, _input: &Input, _formats: &[&str]) {}
+
     /// Takes one fact. It is borrowed: whoever wants to keep it copies it.
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>);
 }

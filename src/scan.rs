@@ -97,7 +97,12 @@ fn unread<'r>(
 
 /// Reads one top-level input like [`scan()`], with the facts going to `sink` instead of to the rules.
 pub fn facts(options: &Options, input: &Input, sink: &mut dyn Sink) -> Coverage {
-    Walk::run(options, input, true, sink).outcome(input, 0).coverage
+    survey(options, input, sink).coverage
+}
+
+/// Like [`facts()`], with the whole outcome, which has no hits.
+pub fn survey(options: &Options, input: &Input, sink: &mut dyn Sink) -> Outcome<'static> {
+    Walk::run(options, input, true, sink).outcome(input, 0)
 }
 
 /// The state of one walk.
@@ -171,6 +176,7 @@ impl Walk {
             self.formats = found.formats.iter().map(|format| format.name).collect();
         }
         self.inner_formats.extend(found.formats.iter().filter(|_| !top).map(|format| format.name));
+        sink.input(input, &found.formats.iter().map(|format| format.name).collect::<Vec<_>>());
         let name = input.name.clone();
         let location = Location { name: &name, span: None };
         let extension = input.name.extension();
@@ -230,11 +236,13 @@ impl Walk {
             );
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
-        if !top && options.payload && input.extent.is_none() {
-            if let Ok(found) = payload::pass(&*input.source, &self.budget) {
-                for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
-                    carved(sink, &input.name, at, found);
-                }
+        if !top
+            && options.payload
+            && input.extent.is_none()
+            && let Ok(found) = payload::pass(&*input.source, &self.budget)
+        {
+            for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
+                carved(sink, &input.name, at, found);
             }
         }
     }
@@ -378,6 +386,10 @@ struct Tee<'a> {
 }
 
 impl Sink for Tee<'_> {
+    fn input(&mut self, input: &Input, formats: &[&str]) {
+        self.sink.input(input, formats);
+    }
+
     fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
         self.inventory.note(fact);
         self.sink.take(fact, location);

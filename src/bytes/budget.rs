@@ -31,7 +31,7 @@ impl Default for Limits {
             members: 1_000_000,
             depth: 6,
             work: 400_000_000,
-            timeout: Some(Duration::from_secs(3600)),
+            timeout: Some(Duration::from_hours(1)),
         }
     }
 }

@@ -115,6 +115,7 @@ pub struct MemorySource(Arc<[u8]>);
 impl MemorySource {
     /// Takes the bytes.
     #[must_use]
+    #[expect(clippy::new_ret_no_self, reason = "sources are only used through the trait")]
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Arc<dyn ReadAt> {
         Arc::new(Self(bytes.into()))
     }

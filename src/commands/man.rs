@@ -21,6 +21,7 @@ pub fn run(name: Option<&str>, out: &mut dyn Write) -> anyhow::Result<()> {
             found.version(env!("CARGO_PKG_VERSION"))
         }
     };
-    clap_mangen::Man::new(command).render(out)?;
+    let source = concat!("modelaudit ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).source(source).manual("modelaudit").render(out)?;
     Ok(())
 }

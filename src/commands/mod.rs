@@ -29,10 +29,7 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
     match &command_line.command {
         Command::Scan(scan) => scan::run(scan, telling),
         Command::Render(render) => rendered(render, telling),
-        Command::Inspect(arguments) => {
-            let file = &arguments.file;
-            printed(|out| inspect::run(file, out))
-        }
+        Command::Inspect(arguments) => inspected(&arguments.file, telling),
         Command::Rules(arguments) => {
             let (rule, format) = (arguments.rule.as_deref(), arguments.format);
             printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
@@ -53,6 +50,15 @@ fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
         look.print(report, arguments.format, out)
     })?;
     Ok(report.verdict.exit_code())
+}
+
+fn inspected(file: &Path, telling: &Telling) -> anyhow::Result<u8> {
+    let mut whole = true;
+    let printed = printed(|out| {
+        whole = inspect::run(file, width(), color(telling), out)?;
+        Ok(())
+    })?;
+    Ok(if whole { printed } else { 2 })
 }
 
 fn examined(doctor: &cli::Doctor) -> anyhow::Result<u8> {
@@ -142,7 +148,7 @@ impl Look {
             OutputFormat::Json => json::write(report, out),
             OutputFormat::Sarif => sarif::write(report, &sarif::Options::default(), out),
             OutputFormat::Cyclonedx => {
-                let timestamp = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+                let timestamp = variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
                 let (version, reproducible) = (self.sbom, self.reproducible);
                 let options = cyclonedx::Options { version, reproducible, timestamp, name: None };
                 cyclonedx::write(report, &options, out)
@@ -159,9 +165,15 @@ impl Look {
     }
 }
 
+/// A variable of the surroundings that is not ours: of the CI host, of the terminal.
+#[expect(clippy::disallowed_methods, reason = "the one place; our own variables are read by `config`")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Columns of the terminal, within what reads well.
 fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok());
     columns.unwrap_or(80_usize).clamp(40, 120)
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::escape::{CAP, printable};
 use crate::finding::Finding;
 use crate::render::{json, output};
 use crate::report::Report;
@@ -41,8 +42,13 @@ pub fn load(from: &Path) -> anyhow::Result<Report> {
     } else {
         File::open(from).map_err(json::ReadError::from).and_then(json::read_from)
     };
-    let mut report = read.with_context(|| {
-        format!("cannot read the report {}\n  help: it must be the output of `modelaudit scan -f json`", from.display())
+    let mut report = read.map_err(|error| {
+        let help = match error {
+            json::ReadError::Io(_) => "",
+            _ => "\n  help: it must be the output of `modelaudit scan -f json` of this version",
+        };
+        let name = printable(&from.to_string_lossy(), CAP);
+        anyhow::anyhow!("cannot read the report {name}: {:#}{help}", anyhow::Error::from(error))
     })?;
     own_words(&mut report);
     Ok(report)

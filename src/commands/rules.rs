@@ -47,13 +47,12 @@ fn find<'r>(rules: &'r RuleSet, word: &str) -> anyhow::Result<&'r Rule> {
         return Ok(rule);
     }
     let lower = word.to_lowercase();
-    let near: Vec<String> = rules
-        .rules()
-        .iter()
-        .filter(|rule| rule.code.to_lowercase().starts_with(&lower) || rule.name.contains(&lower))
-        .take(SUGGESTIONS)
-        .map(|rule| format!("{} {}", rule.code, rule.name))
-        .collect();
+    // Whole words of a name before parts of words.
+    let is_near = |rule: &&Rule| rule.code.to_lowercase().starts_with(&lower) || rule.name.contains(&lower);
+    let mut near: Vec<&Rule> = rules.rules().iter().filter(is_near).collect();
+    near.sort_by_key(|rule| !rule.name.split('-').any(|part| part == lower));
+    let near: Vec<String> =
+        near.into_iter().take(SUGGESTIONS).map(|rule| format!("{} {}", rule.code, rule.name)).collect();
     let help =
         if near.is_empty() { "`modelaudit rules` lists all".into() } else { format!("like it: {}", near.join(", ")) };
     bail!("no rule has the code or name '{}'\n  help: {help}", crate::escape::printable(word, 80))

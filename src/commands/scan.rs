@@ -27,7 +27,7 @@ pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     let settings = Settings::load(&arguments.flags(), &env, shipped)?;
     let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
     let rules = own.as_ref().unwrap_or(shipped);
-    let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(|name| std::env::var(name).ok()) };
+    let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(super::variable) };
     let request = request(arguments, &settings, &context)?;
     let plan = target::resolve(&request, &context)?;
     let bar = Bar::new(&plan, arguments.output.no_progress || telling.quiet);

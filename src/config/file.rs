@@ -276,13 +276,13 @@ impl Reader<'_, '_> {
             let at = self.at(item.span().start);
             match item.get_ref() {
                 DeValue::String(code) => drop(self.layer.add(self.checks, "suppress", code, &at)),
-                DeValue::Table(table) => self.suppress_entry(table, at),
+                DeValue::Table(table) => self.suppress_entry(table, &at),
                 _ => self.wrong_type("suppress", "a list of rule codes or tables", item),
             }
         }
     }
 
-    fn suppress_entry(&mut self, table: &DeTable<'_>, source: Source) {
+    fn suppress_entry(&mut self, table: &DeTable<'_>, source: &Source) {
         let mut entry = SuppressEntry {
             rule: None,
             path: None,
@@ -298,7 +298,7 @@ impl Reader<'_, '_> {
         }
         if entry.rule.is_none() && entry.sha256.is_none() && self.checks.mistakes.len() == before {
             let help = "to accept every finding of one file, give its `sha256`".to_owned();
-            self.checks.wrong(&source, "a suppression needs a `rule`", Some(help));
+            self.checks.wrong(source, "a suppression needs a `rule`", Some(help));
         }
         if self.checks.mistakes.len() == before {
             self.layer.suppress.push(entry);

@@ -3,7 +3,6 @@
 #![warn(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
     clippy::expect_used,
     clippy::panic,
     clippy::unreachable

@@ -1,7 +1,7 @@
 //! ZIP archives, and the ground that formats inside a ZIP stand on.
 //!
 //! What is stated and why: two readers of one hostile archive can see different members, so everything that makes
-//! them differ is a fact ([`audit`]), and every member is handed on in each view that some reader has ([`member`]).
+//! them differ is a fact (`audit.rs`), and every member is handed on in each view that some reader has (`member.rs`).
 //! A format that refines ZIP reads a [`Container`], calls [`Container::audit`], takes the members that it understands
 //! with [`Container::open`] and hands over the others with [`Container::hand_over`].
 
@@ -112,7 +112,10 @@ impl Container {
                 continue;
             };
             for opened in self.open(scan, n)? {
-                let Some(role) = choose(n, &entry, &opened.input) else { continue };
+                let Some(role) = choose(n, &entry, &opened.input) else {
+                    scan.mention(&opened.input);
+                    continue;
+                };
                 self.give(scan, &entry, opened, role)?;
             }
         }

@@ -6,7 +6,6 @@
 #![warn(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
     clippy::expect_used,
     clippy::panic,
     clippy::unreachable
@@ -59,7 +58,7 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// True if loading it can run code.
     pub runs_code: bool,
-    /// The more general format that this one refines (`zip` for a PyTorch checkpoint): it is not reported beside it.
+    /// The more general format that this one refines (`zip` for a `PyTorch` checkpoint): it is not reported beside it.
     pub refines: Option<&'static str>,
     /// Does the content look like this format? Reads a few kilobytes at most.
     pub identify: fn(&Probe<'_>) -> bool,
@@ -162,6 +161,11 @@ impl<'a> Scan<'a> {
         self.sink.take(&fact, &Location { name: &self.input.name, span: None });
     }
 
+    /// Tells of a nested input that needs no reading of its own.
+    pub fn mention(&mut self, input: &Input) {
+        self.sink.input(input, &[]);
+    }
+
     /// Hands a nested input back to the engine.
     ///
     /// # Errors
@@ -184,6 +188,7 @@ impl<'a> Scan<'a> {
         format: &'static Format,
         read: impl FnOnce(&mut Scan<'_>) -> Result<T, Halt>,
     ) -> Option<T> {
+        self.sink.input(input, &[format.name]);
         let mut scan = Scan {
             input,
             budget: self.budget,

@@ -1,4 +1,4 @@
-//! PyTorch checkpoints, TorchScript and `torch.package`, since PyTorch 1.6 a ZIP archive.
+//! `PyTorch` checkpoints, `TorchScript` and `torch.package`, since `PyTorch` 1.6 a ZIP archive.
 //!
 //! ```text
 //! <top>/data.pkl                 pickle of the object; tensors are persistent ids that name storages
@@ -73,7 +73,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         let Some(entry) = container.archive.entries.get(*n).cloned() else { continue };
         for opened in container.open(scan, *n)? {
             // A folder of a package may hold other files of that suffix.
-            if !layout.is_program(name) && !looks_like_pickle(&opened.input.read(0, PICKLE_HEAD)?) {
+            if !Layout::is_program(name) && !looks_like_pickle(&opened.input.read(0, PICKLE_HEAD)?) {
                 container.give(scan, &entry, opened, Role::Unknown)?;
                 continue;
             }
@@ -99,7 +99,7 @@ fn role(input: &Input) -> Role {
     if looks_like_pickle(&head) { Role::TorchPickle } else { Role::Unknown }
 }
 
-/// Where things are in a PyTorch archive.
+/// Where things are in a `PyTorch` archive.
 struct Layout {
     /// Folder of the first member, which the loader takes for all.
     top: String,
@@ -115,7 +115,7 @@ impl Layout {
         for (n, entry) in archive.entries.iter().enumerate() {
             let local = entry.local_name.as_deref().map(name_text);
             let names = [Some(entry.display_name()), local].into_iter().flatten();
-            if let Some(name) = names.filter(|name| name.ends_with(".pkl")).min_by_key(|name| name.len()) {
+            if let Some(name) = names.filter(|name| name.ends_with(".pkl")).min_by_key(String::len) {
                 pickles.push((n, name));
             }
         }
@@ -123,7 +123,7 @@ impl Layout {
     }
 
     /// The pickles that the loaders read by themselves.
-    fn is_program(&self, name: &str) -> bool {
+    fn is_program(name: &str) -> bool {
         let inner = name.split_once('/').map_or(name, |(_, inner)| inner);
         matches!(inner, "data.pkl" | "constants.pkl" | "bytecode.pkl")
     }

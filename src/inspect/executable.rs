@@ -321,11 +321,11 @@ fn fat_macho(file: &View<'_>, wide: bool) -> Option<Executable> {
 }
 
 fn wasm(file: &View<'_>) -> Option<Executable> {
+    // Sections in the order that the specification gives; 0 (custom) may stand anywhere.
+    const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
     if !file.head.starts_with(b"\0asm\x01\0\0\0") {
         return None;
     }
-    // Sections in the order that the specification gives; 0 (custom) may stand anywhere.
-    const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
     let (mut at, mut rank, mut valid, mut core) = (8_u64, 0_usize, 0_u32, false);
     while at < file.size && valid < 64 {
         let bytes = file.source.read_range(file.offset.saturating_add(at), 6).ok()?;

@@ -1,5 +1,6 @@
 //! The report for people at a terminal or in a log.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -65,7 +66,8 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
     if let Some(diff) = report.diff.as_ref().filter(|_| !quiet) {
         header(&mut page, diff, options)?;
     }
-    let shown = |finding: &&Finding| is_shown(finding, report, options.verbosity);
+    let skipped = unread::names(report);
+    let shown = |finding: &&Finding| is_shown(finding, report, &skipped, options.verbosity);
     findings(&mut page, report, report.issues.iter().filter(shown), options)?;
     if options.verbosity == Verbosity::Verbose {
         fixed(&mut page, report)?;
@@ -82,10 +84,13 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
     summary(&mut page, report)
 }
 
-fn is_shown(finding: &Finding, report: &Report, verbosity: Verbosity) -> bool {
+fn is_shown(finding: &Finding, report: &Report, skipped: &BTreeSet<&str>, verbosity: Verbosity) -> bool {
     match verbosity {
         Verbosity::Quiet => finding.is_active() && report.fail_on.is_some_and(|level| finding.severity >= level),
-        Verbosity::Normal => finding.is_active(),
+        // A remark on a file that was not read says no more than the list of such files does in one line.
+        Verbosity::Normal => {
+            finding.is_active() && (finding.severity > Severity::Info || !skipped.contains(finding.path.as_str()))
+        }
         Verbosity::Verbose => finding.state != State::Fixed,
     }
 }
@@ -126,12 +131,15 @@ fn findings<'r>(
     options: &Options,
 ) -> io::Result<()> {
     let mut place: Option<(&str, &[String])> = None;
-    // Explanations that stand above already, under the same name.
+    // Explanations that stand above already, for the same file.
     let mut told: Vec<(&str, &str)> = Vec::new();
     for finding in findings {
         if place != Some((&finding.path, &finding.members)) {
+            // Members of one file share what was explained.
+            if place.is_none_or(|(path, _)| path != finding.path) {
+                told.clear();
+            }
             place = Some((&finding.path, &finding.members));
-            told.clear();
             page.gap()?;
             let name = phrase::chain(&finding.path, &finding.members);
             page.styled_line(BOLD, &name)?;

@@ -1,6 +1,6 @@
 //! What was not read completely, put together so that a thousand files of one kind are one line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::phrase;
 use crate::escape::printable;
@@ -50,6 +50,11 @@ pub(super) fn broken(report: &Report) -> impl Iterator<Item = &Coverage> {
 /// How many files were not read completely.
 pub(super) fn total(report: &Report) -> u64 {
     report.coverage.iter().filter(|file| file.status != Status::Complete).count() as u64
+}
+
+/// The paths of the files that were skipped.
+pub(super) fn names(report: &Report) -> BTreeSet<&str> {
+    report.coverage.iter().filter(|file| file.status == Status::Skipped).map(|file| file.path.as_str()).collect()
 }
 
 /// Why a file was not read completely, in visible characters.

@@ -27,7 +27,7 @@ pub(super) struct GitCommand {
 /// How to call git on one repository.
 #[derive(Debug, Clone)]
 pub(super) struct Git {
-    git_dir: Option<PathBuf>,
+    store: Option<PathBuf>,
     dir: PathBuf,
     index_file: Option<PathBuf>,
 }
@@ -36,12 +36,13 @@ impl Git {
     /// On the repository with that git directory.
     pub(super) fn at(git_dir: &Path, index_file: Option<&Path>) -> Self {
         Self {
-            git_dir: Some(git_dir.to_path_buf()),
+            store: Some(git_dir.to_path_buf()),
             dir: git_dir.to_path_buf(),
             index_file: index_file.map(Path::to_path_buf),
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that runs git")]
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF", "GIT_TRACE", "GIT_PREFIX"] {
@@ -57,7 +58,7 @@ impl Git {
         ] {
             command.args(["-c", setting]);
         }
-        if let Some(git_dir) = &self.git_dir {
+        if let Some(git_dir) = &self.store {
             command.arg("--git-dir").arg(git_dir);
         }
         if let Some(index) = &self.index_file {
@@ -142,7 +143,7 @@ impl From<Failure> for TargetError {
 impl GitCommand {
     /// Opens the repository that holds `dir`. `reason` is why the library could not.
     pub(super) fn open(dir: &Path, index_file: Option<&Path>, reason: &str) -> Result<Self, TargetError> {
-        let finder = Git { git_dir: None, dir: dir.to_path_buf(), index_file: None };
+        let finder = Git { store: None, dir: dir.to_path_buf(), index_file: None };
         let git_dir = match finder.line(&["rev-parse", "--absolute-git-dir"]) {
             Ok(line) => PathBuf::from(line),
             Err(Failure::Io(_)) => return Err(TargetError::Unreadable { reason: reason.to_owned() }),
@@ -240,6 +241,7 @@ impl Repository for GitCommand {
         String::from_utf8_lossy(&text).lines().filter_map(line).collect()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
     fn small(&self, ids: &[String]) -> HashMap<String, Vec<u8>> {
         let out = self.git.output_for(&["cat-file", "--batch"], &(ids.join("\n") + "\n")).unwrap_or_default();
         let mut reader = BufReader::new(&*out);

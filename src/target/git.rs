@@ -334,7 +334,7 @@ impl Planner {
         let known = self.fetch(&items);
         let mut names = Names::default();
         for item in items {
-            let path = names.unique(name::display_bytes(&item.entry.path));
+            let path = names.unique(&name::display_bytes(&item.entry.path));
             let scanned = self.item(&item, &path, &known);
             if scanned && !is_full {
                 let renamed = item.old.as_ref().map(|old| name::display_bytes(&old.path)).filter(|old| *old != path);

@@ -62,8 +62,8 @@ pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
     /// `name`, or else `name~2`, `name~3`… if it is taken.
-    pub(super) fn unique(&mut self, name: String) -> String {
-        let mut candidate = name.clone();
+    pub(super) fn unique(&mut self, name: &str) -> String {
+        let mut candidate = name.to_owned();
         let mut n: u32 = 2;
         while !self.0.insert(candidate.clone()) {
             candidate = format!("{name}~{n}");
@@ -81,8 +81,8 @@ mod tests {
     fn names_that_are_no_utf8_stay_apart() {
         assert_eq!(display_bytes(b"a\xffb\xfe"), "a\\xffb\\xfe");
         let mut names = Names::default();
-        assert_eq!(names.unique("a".into()), "a");
-        assert_eq!(names.unique("a".into()), "a~2");
+        assert_eq!(names.unique("a"), "a");
+        assert_eq!(names.unique("a"), "a~2");
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         } else if filter::is_glob(spec) {
             self.glob(spec)?;
         } else {
-            self.plan.errors.push(format!("{spec}: no such file or folder"));
+            self.plan.errors.push(format!("{spec}: {}", absent(spec)));
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
         WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(false)
-            .sort_by_file_name(|a, b| a.cmp(b))
+            .sort_by_file_name(Ord::cmp)
             .filter_entry(move |entry| {
                 if entry.depth() == 0 || !entry.file_type().is_some_and(|kind| kind.is_dir()) {
                     return true;
@@ -292,7 +292,7 @@ impl<'a> Search<'a> {
         let mut names = Names::default();
         let mut stores = HashMap::new();
         for (real, file) in sorted {
-            let name = names.unique(file.name.clone());
+            let name = names.unique(&file.name);
             self.plan.targets.extend(targets(real, name, file, &found, &mut stores));
         }
         self.plan
@@ -348,7 +348,7 @@ pub(super) fn workspace(folder: &Path, pointer: &Pointer) -> Option<(PathBuf, u6
     let inside = Path::new(member).components().all(|part| matches!(part, Component::Normal(_)));
     let path = folder.join(member);
     let meta = fs::symlink_metadata(&path).ok().filter(|meta| inside && meta.is_file())?;
-    pointer.size.is_none_or(|size| size == meta.len()).then(|| (path, meta.len()))
+    pointer.size.is_none_or(|size| size == meta.len()).then_some((path, meta.len()))
 }
 
 /// Collects a stream, or None once it is longer than `limit` bytes.
@@ -373,6 +373,14 @@ fn join(prefix: &str, below: &Path) -> String {
 /// The reverse of [`join`].
 fn below<'n>(name: &'n str, prefix: &str) -> &'n str {
     name.strip_prefix(prefix).map_or(name, |rest| rest.trim_start_matches('/'))
+}
+
+/// Why a target that is no path here cannot be scanned.
+fn absent(spec: &str) -> &'static str {
+    if spec.contains("://") || spec.starts_with("models:/") {
+        return "this version scans no remote addresses; download the file and scan it";
+    }
+    "no such file or folder"
 }
 
 /// An operating system's error without path and number.

@@ -52,7 +52,7 @@ impl Stores {
         let mut all = Vec::new();
         for pointer in pointers {
             let is_folder = pointer.system == System::Dvc && pointer.id.ends_with(".dir");
-            let list = is_folder.then(|| self.candidates(&pointer)).unwrap_or_default();
+            let list = if is_folder { self.candidates(&pointer) } else { Vec::new() };
             let list = list.iter().find_map(|path| read_capped(path, 16 * MAX_DVC));
             match list.and_then(|json| pointer::parse_dvc_folder(&pointer, &json)) {
                 Some(files) => all.extend(files),
@@ -71,7 +71,7 @@ impl Stores {
         self.candidates(pointer).into_iter().find_map(|path| {
             let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
             let fits = pointer.size.is_none_or(|size| size == meta.len());
-            fits.then(|| (path, meta.len()))
+            fits.then_some((path, meta.len()))
         })
     }
 
@@ -154,6 +154,7 @@ pub(super) fn is_metadata(dir: &Path) -> bool {
 }
 
 /// The whole of a regular file, or None if it is larger than `cap` or cannot be read.
+#[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
 pub(super) fn read_capped(path: &Path, cap: u64) -> Option<Vec<u8>> {
     // Asked before opening: a FIFO would block.
     if !fs::metadata(path).ok()?.is_file() {
@@ -188,10 +189,11 @@ fn setting(text: &str, section: &str, key: &str) -> Option<String> {
     for line in text.lines().map(str::trim) {
         if let Some(header) = line.strip_prefix('[') {
             inside = header.trim_end_matches(']').trim().eq_ignore_ascii_case(section);
-        } else if inside && let Some((name, value)) = line.split_once('=') {
-            if name.trim().eq_ignore_ascii_case(key) {
-                found = Some(value.trim().trim_matches('"').to_owned()).filter(|value| !value.is_empty());
-            }
+        } else if inside
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim().eq_ignore_ascii_case(key)
+        {
+            found = Some(value.trim().trim_matches('"').to_owned()).filter(|value| !value.is_empty());
         }
     }
     found

@@ -74,12 +74,13 @@ fn modules_use_only_what_the_architecture_allows() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// `cli`, `commands` and `run` put the parts together and may use them all.
 #[test]
 fn the_table_names_every_module() {
     let src = root().join("src");
     let library = std::fs::read_to_string(src.join("lib.rs")).unwrap();
     let modules = library.lines().filter_map(|line| line.trim().strip_prefix("pub mod ")?.strip_suffix(';'));
-    for module in modules.filter(|module| !matches!(*module, "cli" | "commands")) {
+    for module in modules.filter(|module| !matches!(*module, "cli" | "commands" | "run")) {
         assert!(MAY_USE.iter().any(|(name, _)| *name == module), "{module} is not in the table");
     }
 }

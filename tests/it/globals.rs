@@ -131,7 +131,7 @@ fn odd_names_are_never_mild_and_never_fatal() {
         for name in ["", ".", "T r", "Tree\n", "Tree.", ".Tree", "Tre\u{435}", "Tree.fit", "Tree.__x__", "1Tree", &dots]
         {
             let class = table.judge(module, name, 2).class;
-            assert!(!matches!(class, Class::Safe | Class::Framework), "{:.20} {:.20} is {class:?}", module, name);
+            assert!(!matches!(class, Class::Safe | Class::Framework), "{module:.20} {name:.20} is {class:?}");
         }
     }
     assert_eq!(table.judge("sklearn", &deep, 4).class, Class::Denied);

@@ -1,4 +1,10 @@
 //! All integration tests in one binary, so that they link once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test stops at what it did not expect, says what it skips, and handles its own files and programs"
+)]
 
 mod arch;
 mod config;

@@ -270,6 +270,7 @@ fn rule(code: &str, name: &str, title: &str, severity: Severity) -> RuleInfo {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better at its calls")]
 fn evidence(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }

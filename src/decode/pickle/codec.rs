@@ -28,7 +28,9 @@ pub(super) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
         "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" => Some(bytes.to_vec()),
         "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" => {
             let mut out = Vec::new();
-            bytes.iter().for_each(|&byte| push_code(u32::from(byte), &mut out));
+            for &byte in bytes {
+                push_code(u32::from(byte), &mut out);
+            }
             Some(out)
         }
         "utf_16" | "utf_16_le" | "utf16" => {
@@ -150,6 +152,7 @@ fn regroup(digits: impl Iterator<Item = u8>, width: u32) -> Vec<u8> {
 }
 
 /// Zlib or gzip, refused beyond [`LONGEST`].
+#[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
 fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     use std::io::Read as _;
     let mut out = Vec::new();

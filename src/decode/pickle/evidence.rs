@@ -58,7 +58,7 @@ pub enum Content {
 /// Why nested bytes are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The use with this index gives them to an unpickler; true: that of PyTorch.
+    /// The use with this index gives them to an unpickler; true: that of `PyTorch`.
     Loaded(u32, bool),
     /// They begin like a pickle.
     Data,

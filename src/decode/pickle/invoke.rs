@@ -80,7 +80,7 @@ impl Machine<'_> {
             Some(items) if self.cells.kind(arguments) == Some(Kind::Tuple) => {
                 self.evaluate(id, role, &items, keywords, by, depth)
             }
-            _ => Outcome::unresolved(),
+            _ => without_arguments(role),
         };
         let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
         if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
@@ -162,7 +162,9 @@ impl Machine<'_> {
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
             Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => {
-                items.iter().for_each(|&item| self.feed(item));
+                for &item in items {
+                    self.feed(item);
+                }
                 Outcome { value: None, arguments: "opaque" }
             }
             Role::Buffer => Outcome::plain(None),
@@ -272,9 +274,12 @@ impl Machine<'_> {
     /// A helper that calls one of its arguments.
     fn forward(&mut self, callee: usize, pass: Pass, items: &[Value], by: By, depth: u8) -> Outcome {
         let Some(&function) = items.get(callee) else { return Outcome::unresolved() };
-        // `filter(None, …)` calls nothing.
+        // `filter(None, …)` calls nothing, and `iter` of one thing is that thing.
         if function == Value::None {
             return Outcome::resolved(None);
+        }
+        if pass == Pass::Opaque && items.len() == 1 && !self.is_callable(function) {
+            return Outcome::resolved(Some(function));
         }
         let resolved = self.is_resolved(function);
         let deeper = depth.saturating_add(1);
@@ -449,4 +454,16 @@ impl Machine<'_> {
         }
         self.cells.items(arguments).unwrap_or_default().into_iter().for_each(|item| self.feed(item));
     }
+}
+
+/// What a call of a known helper comes to whose arguments are not known.
+fn without_arguments(role: Role) -> Outcome {
+    let arguments = match role {
+        Role::Plain | Role::Function | Role::StringMethod | Role::Encode | Role::Buffer => "",
+        Role::Decode | Role::Decoder => "data",
+        Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => "opaque",
+        Role::Open => "unknown",
+        _ => "unresolved",
+    };
+    Outcome { value: None, arguments }
 }

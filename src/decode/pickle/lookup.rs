@@ -461,7 +461,7 @@ impl Machine<'_> {
     }
 
     /// True for imported objects and results of calls, which may be functions.
-    fn is_callable(&self, value: Value) -> bool {
+    pub(super) fn is_callable(&self, value: Value) -> bool {
         matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call)
     }
 
@@ -474,10 +474,10 @@ impl Machine<'_> {
                 });
                 if matches!(by.code, op::SETITEM | op::SETITEMS) {
                     for pair in items.chunks_exact(2) {
-                        if let [key, value] = *pair {
-                            if let Some(key) = self.content(key, LONGEST_NAME) {
-                                self.plant_item(id, &key, value);
-                            }
+                        if let [key, value] = *pair
+                            && let Some(key) = self.content(key, LONGEST_NAME)
+                        {
+                            self.plant_item(id, &key, value);
                         }
                     }
                 }

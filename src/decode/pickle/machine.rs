@@ -59,7 +59,7 @@ impl From<Exceeded> for End {
 pub enum Persistence {
     /// It has none: every id is odd.
     None,
-    /// They name the storages of PyTorch.
+    /// They name the storages of `PyTorch`.
     Torch,
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::value::{Kind, Value};
 use crate::bytes::Exceeded;
 
-/// Entries that are kept. CPython needs some hundred bytes of its own for each object that it numbers.
+/// Entries that are kept. `CPython` needs some hundred bytes of its own for each object that it numbers.
 const MOST_ENTRIES: u64 = 16 << 20;
 /// Indices this far beyond twice the number of entries go to the map.
 const SLACK: usize = 64 << 10;

@@ -1,6 +1,6 @@
 //! Python pickles: a reader of all opcodes and a machine that runs them on symbols.
 //!
-//! The stream is read as the C unpickler of CPython reads it, not as `pickletools` does: where the two differ, what
+//! The stream is read as the C unpickler of `CPython` reads it, not as `pickletools` does: where the two differ, what
 //! loads is what counts. Nothing is imported or called: an imported object is its name, a call is a node that
 //! remembers what was called with what. Where a known helper (`getattr`, `partial`, `str.join`, …) stands between a
 //! name and its use, the machine works out what comes of it, so that the name which is reached in the end is known.

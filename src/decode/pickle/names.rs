@@ -61,7 +61,7 @@ pub struct Use {
 /// The table of names and uses.
 #[derive(Debug, Default)]
 pub struct Names {
-    names: Vec<Name>,
+    list: Vec<Name>,
     uses: Vec<Use>,
     index: HashMap<Box<[u8]>, u32>,
 }
@@ -82,7 +82,7 @@ pub struct Naming {
 impl Names {
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.names.clear();
+        self.list.clear();
         self.uses.clear();
         self.index.clear();
     }
@@ -90,7 +90,7 @@ impl Names {
     /// The names in the order of their first appearance.
     #[must_use]
     pub fn all(&self) -> &[Name] {
-        &self.names
+        &self.list
     }
 
     /// The uses in the order of their first appearance.
@@ -102,11 +102,11 @@ impl Names {
     /// One name.
     #[must_use]
     pub fn get(&self, id: u32) -> Option<&Name> {
-        self.names.get(usize::try_from(id).ok()?)
+        self.list.get(usize::try_from(id).ok()?)
     }
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Name> {
-        self.names.get_mut(usize::try_from(id).ok()?)
+        self.list.get_mut(usize::try_from(id).ok()?)
     }
 
     pub(super) fn use_mut(&mut self, id: u32) -> Option<&mut Use> {
@@ -121,16 +121,16 @@ impl Names {
             }
             return Some(id);
         }
-        if self.names.len() >= MOST_NAMES {
+        if self.list.len() >= MOST_NAMES {
             return None;
         }
-        let id = u32::try_from(self.names.len()).ok()?;
+        let id = u32::try_from(self.list.len()).ok()?;
         let split = memchr::memchr(0, key).unwrap_or(key.len());
         let module = String::from_utf8_lossy(key.get(..split)?).into_owned();
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
-        self.names.push(Name { module, function, opcode, at, len, protocol, role, named: 1, popped: 0, uses: None });
+        self.list.push(Name { module, function, opcode, at, len, protocol, role, named: 1, popped: 0, uses: None });
         self.index.insert(key.into(), id);
         Some(id)
     }

@@ -1,6 +1,6 @@
 //! The 68 opcodes of protocols 0 to 5 and how their operands are laid out.
 //!
-//! Bytes and operand sizes as the C unpickler of CPython reads them (`Modules/_pickle.c`).
+//! Bytes and operand sizes as the C unpickler of `CPython` reads them (`Modules/_pickle.c`).
 
 /// How the bytes after an opcode are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +137,7 @@ opcodes! {
 }
 
 /// Layouts by opcode byte, so that the hot loop does one table look-up.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: a wrong index does not build")]
 static LAYOUTS: [Option<Layout>; 256] = {
     let mut table = [None; 256];
     let mut i = 0;

@@ -33,10 +33,11 @@ impl Machine<'_> {
         self.write_arguments(arguments, 1, &mut out);
         let mut texts = Vec::new();
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(64) {
-            if texts.len() < MOST_TEXTS && self.is_text(item).is_some() {
-                if let Some(text) = self.content(item, LONGEST_ARGUMENT) {
-                    texts.push(String::from_utf8_lossy(&text).into_owned());
-                }
+            if texts.len() < MOST_TEXTS
+                && self.is_text(item).is_some()
+                && let Some(text) = self.content(item, LONGEST_ARGUMENT)
+            {
+                texts.push(String::from_utf8_lossy(&text).into_owned());
             }
         }
         (shorten(out), texts)

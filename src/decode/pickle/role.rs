@@ -75,7 +75,7 @@ pub enum Role {
     Decoder,
     /// Reads a pickle from bytes that it is given.
     Unpickle,
-    /// The same with the persistent ids of PyTorch.
+    /// The same with the persistent ids of `PyTorch`.
     UnpickleTorch,
     /// Reads code objects from bytes.
     Unmarshal,

@@ -8,7 +8,7 @@ use super::text::{self, Integer};
 use super::value::{Far, Kind, Value};
 use crate::bytes::{Exceeded, Malformed};
 
-/// Memo indices from here on make CPython allocate a gigabyte for the table alone.
+/// Memo indices from here on make `CPython` allocate a gigabyte for the table alone.
 const HUGE_INDEX: u64 = 1 << 26;
 /// Values of eight bytes each that make a gigabyte.
 const HUGE_SIZE: f32 = 134_217_728.0;
@@ -141,10 +141,10 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self, by: By) -> Result<Value, End> {
-        if self.stack.len() > self.fence {
-            if let Some(value) = self.stack.pop() {
-                return Ok(value);
-            }
+        if self.stack.len() > self.fence
+            && let Some(value) = self.stack.pop()
+        {
+            return Ok(value);
         }
         Err(self.underflow(by))
     }
@@ -219,7 +219,7 @@ impl Machine<'_> {
         if size < HUGE_SIZE {
             return;
         }
-        #[expect(clippy::as_conversions, reason = "an estimate against an estimate")]
+        #[expect(clippy::cast_precision_loss, reason = "an estimate against an estimate")]
         let written = self.reader.offset().saturating_sub(self.start) as f32;
         if size * 8.0 > written * 1000.0 {
             self.odd("expansion", by, |_| format!("{size:.1e} values from {written:.0} bytes"));
@@ -250,13 +250,16 @@ impl Machine<'_> {
         if self.marks.last() == Some(&self.stack.len()) {
             self.marks.pop();
             self.fence = self.marks.last().copied().unwrap_or(0);
-            self.odd("mark-padding", by, |_| "a mark that nothing uses".to_owned());
+            // Protocol 0 has no POP_MARK, and takes back a recursive tuple this way.
+            if self.protocol >= 2 {
+                self.odd("mark-padding", by, |_| "a mark that nothing uses".to_owned());
+            }
             return Ok(());
         }
-        if let Value::Global(id) = self.pop(by)? {
-            if let Some(name) = self.names.get_mut(id) {
-                name.popped = name.popped.saturating_add(1);
-            }
+        if let Value::Global(id) = self.pop(by)?
+            && let Some(name) = self.names.get_mut(id)
+        {
+            name.popped = name.popped.saturating_add(1);
         }
         Ok(())
     }

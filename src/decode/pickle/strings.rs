@@ -72,7 +72,7 @@ impl Machine<'_> {
             b"encode" => return self.encode(object, items.first().copied().unwrap_or(Value::Unknown)),
             b"decode" => return self.decode(object, items.first().copied().unwrap_or(Value::Unknown)),
             b"__getitem__" => return self.string_item(object, *items.first()?),
-            b"__mul__" | b"__rmul__" => self.repeat(&text, *items.first()?)?,
+            b"__mul__" | b"__rmul__" => Self::repeat(&text, *items.first()?)?,
             b"split" | b"rsplit" => {
                 let separator = argument(self, 0)?;
                 let whole = std::str::from_utf8(&text).ok()?.to_owned();
@@ -148,7 +148,7 @@ impl Machine<'_> {
         bounded(out)
     }
 
-    fn repeat(&mut self, text: &[u8], times: Value) -> Option<Vec<u8>> {
+    fn repeat(text: &[u8], times: Value) -> Option<Vec<u8>> {
         let Value::Int(times) = times else { return None };
         let times = usize::try_from(times).unwrap_or(0);
         (text.len().checked_mul(times)? <= LONGEST).then(|| text.repeat(times))
@@ -266,7 +266,7 @@ impl Machine<'_> {
                 let (one, times) = (first?, *items.get(1)?);
                 self.note_request(times, by);
                 let text = self.whole(one)?;
-                let repeated = self.repeat(&text, times)?;
+                let repeated = Self::repeat(&text, times)?;
                 self.compute(self.is_text(one)?, repeated, None)
             }
             "mod" => self.string_method(first?, b"__mod__", items.get(1..)?),

@@ -1,6 +1,6 @@
 //! The text operands of protocol 0, as the C unpickler reads them.
 //!
-//! Where CPython's own `pickletools` is stricter (numbers in base 10, strings in ASCII), following it would let a
+//! Where `CPython`'s own `pickletools` is stricter (numbers in base 10, strings in ASCII), following it would let a
 //! stream that loads look broken.
 
 /// What the line of INT or LONG says.

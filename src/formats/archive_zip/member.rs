@@ -111,12 +111,12 @@ impl Container {
             let what = "a member reaches past the end of the file";
             scan.halt(&Malformed { at: entry.data, what }.into());
         }
-        self.report(scan, entry, header, &decoded)?;
+        Self::report(scan, entry, header, &decoded)?;
         Ok(Some(Opened { input: decoded.input, header, outcome: decoded.outcome }))
     }
 
     /// States how decoding went.
-    fn report(&self, scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<(), Halt> {
+    fn report(scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<(), Halt> {
         let Some(outcome) = decoded.outcome else { return Ok(()) };
         if decoded.bomb {
             let detail = format!("{} bytes from {}", outcome.produced, outcome.consumed);
@@ -182,7 +182,7 @@ impl Container {
         let (mut produced, mut stopped, mut bomb) = (0_u64, None, false);
         let outcome = zip::inflate(&*scan.input.source, entry.data, header.compressed, |piece, consumed| {
             produced = produced.saturating_add(piece.len() as u64);
-            let over = |ratio: u64| produced > BOMB_FLOOR && produced.saturating_div(ratio) > consumed;
+            let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
             bomb |= over(BOMB_RATIO);
             if over(STOP_RATIO) {
                 stopped = Some("a decompression bomb");

@@ -42,7 +42,7 @@ pub struct Summary {
     pub end: u64,
 }
 
-/// A reference to data outside the pickle: for PyTorch `('storage', class, key, location, numel)`.
+/// A reference to data outside the pickle: for `PyTorch` `('storage', class, key, location, numel)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersistentId {
     /// Offset of the BINPERSID or PERSID opcode.

@@ -12,7 +12,7 @@ use crate::decode::pickle::{End, Machine, Persistence};
 use crate::fact::Fact;
 use crate::formats::{Halt, Scan};
 
-/// The number that begins a checkpoint of PyTorch before 1.6, little-endian.
+/// The number that begins a checkpoint of `PyTorch` before 1.6, little-endian.
 const TORCH_MAGIC: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 /// Bytes behind the last pickle that are read to see whether they say anything.
 const BLANK_WINDOW: usize = 64 << 10;

@@ -43,7 +43,7 @@ fn identify(probe: &Probe<'_>) -> bool {
     let (Some(length), Some(b'{')) = (probe.head.first_chunk::<8>(), probe.head.get(8)) else { return false };
     let length = u64::from_le_bytes(*length);
     // Under its own name a broken length is a fact about a safetensors file; elsewhere it is another format.
-    let fits = length >= 2 && length <= MAX_HEADER && length <= probe.input.len().saturating_sub(8);
+    let fits = (2..=MAX_HEADER).contains(&length) && length <= probe.input.len().saturating_sub(8);
     fits || probe.input.name.extension() == "safetensors"
 }
 

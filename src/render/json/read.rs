@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::SCHEMA_VERSION;
 use crate::escape::printable;
 use crate::finding::Finding;
-use crate::report::{Diff, Report, RuleInfo, Status, Verdict};
+use crate::report::{Checkout, Diff, Report, RuleInfo, Status, Verdict};
 
 /// Largest report that is read, in bytes.
 pub const MAX_BYTES: usize = 256 << 20;
@@ -36,7 +36,7 @@ pub enum ReadError {
     #[error("the report holds more than {MAX_VALUES} values")]
     TooMany,
     /// Not JSON, or not the shape of a report; says where.
-    #[error("not a report: {0}")]
+    #[error("not a report")]
     Shape(#[from] serde_json::Error),
     /// A contract of another version.
     #[error("the report has schema version {0}; this version reads {SCHEMA_VERSION}")]
@@ -200,7 +200,10 @@ fn is_path(text: &str) -> bool {
 
 /// Escapes and cuts every text again.
 fn cleanse(report: &mut Report) {
-    let Report { tool, diff, issues, assets, coverage, errors, notes, rules, scanner_names, .. } = report;
+    let Report { tool, checkout, diff, issues, assets, coverage, errors, notes, rules, scanner_names, .. } = report;
+    if let Some(Checkout { repository, revision, branch }) = checkout {
+        [repository, revision, branch].into_iter().flatten().for_each(clean);
+    }
     for text in [&mut tool.version, &mut tool.rules_digest] {
         clean(text);
     }

@@ -24,6 +24,10 @@ pub fn schema() -> Value {
             "files_ignored": count("Files looked at that are no model and hold nothing that is one."),
             "has_errors": { "type": "boolean", "description": "True if anything could not be read." },
             "scanner_names": texts("Formats that were met."),
+            "checkout": {
+                "anyOf": [reference("checkout"), { "type": "null" }],
+                "description": "The repository and commit of the scanned files, if they were looked at.",
+            },
             "diff": { "anyOf": [reference("diff"), { "type": "null" }], "description": "Present for diff-aware runs." },
             "issues": list("finding", "All findings, suppressed ones included and marked."),
             "assets": list("asset", "Inventory."),
@@ -41,6 +45,7 @@ pub fn schema() -> Value {
         "severity": words(&Severity::ALL.map(Severity::as_str), "How bad a finding is, mildest first."),
         "rule_code": { "type": "string", "pattern": "^S[0-9]{3,5}$" },
         "tool": tool(),
+        "checkout": checkout(),
         "diff": diff(),
         "change": change(),
         "finding": finding(),
@@ -63,6 +68,17 @@ fn tool() -> Map<String, Value> {
             "name": { "const": "modelaudit" },
             "version": text("Version."),
             "rules_digest": text("Digest of the rules, sets and patterns in force: `sha256:…`."),
+        }),
+    )
+}
+
+fn checkout() -> Map<String, Value> {
+    object(
+        "The checkout that the scanned files belong to.",
+        json!({
+            "repository": maybe("Address of the repository's remote, without credentials."),
+            "revision": maybe("Commit id of the scanned state."),
+            "branch": maybe("Branch, if one is checked out."),
         }),
     )
 }
