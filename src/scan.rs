@@ -180,8 +180,9 @@ impl Walk {
         let name = input.name.clone();
         let location = Location { name: &name, span: None };
         let extension = input.name.extension();
-        if let Some(fact) = found.mismatch(&extension, input.is_empty()) {
-            sink.take(&fact, &location);
+        let mismatch = found.mismatch(&extension, input.is_empty());
+        if let Some(fact) = &mismatch {
+            sink.take(fact, &location);
         }
         polyglot(&found, &mut |fact| sink.take(fact, &location));
         if let Some(format) = found.formats.iter().find(|format| format.runs_code) {
@@ -191,7 +192,7 @@ impl Walk {
             self.read(format, input, sink);
         }
         if found.formats.is_empty() {
-            self.formless(options, &probe, sink);
+            self.formless(options, &probe, mismatch.is_some(), sink);
         }
     }
 
@@ -216,8 +217,9 @@ impl Walk {
         }
     }
 
-    /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read.
-    fn formless(&mut self, options: &Options, probe: &Probe<'_>, sink: &mut dyn Sink) {
+    /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read. `told`: that the
+    /// content is not what the name promises has been stated.
+    fn formless(&mut self, options: &Options, probe: &Probe<'_>, told: bool, sink: &mut dyn Sink) {
         let input = probe.input;
         let location = Location { name: &input.name, span: None };
         let top = input.depth() == 0;
@@ -226,14 +228,14 @@ impl Walk {
         }
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
         if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
-            self.hidden(input, found.detail, sink);
+            self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
         } else if top && !input.is_empty() {
             self.unread = Some("no decoder for this format in this build");
-            sink.take(
-                &Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() },
-                &location,
-            );
+            let fact = Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() };
+            if !told {
+                sink.take(&fact, &location);
+            }
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
         if !top

@@ -17,7 +17,7 @@ const HEADER: usize = 64 << 10;
 pub struct Executable {
     /// `pe`, `elf`, `gpu-code`, `macho`, `wasm`, `java-class`, `dex`, `python-bytecode`.
     pub form: &'static str,
-    /// Architecture or kind.
+    /// Architecture or kind; may be empty.
     pub detail: &'static str,
 }
 
@@ -342,7 +342,7 @@ fn wasm(file: &View<'_>) -> Option<Executable> {
         valid = valid.saturating_add(1);
         at = body.saturating_add(u64::from(size));
     }
-    (core && (at == file.size || valid >= 3)).then_some(Executable { form: "wasm", detail: "WebAssembly 1" })
+    (core && (at == file.size || valid >= 3)).then_some(Executable { form: "wasm", detail: "version 1" })
 }
 
 fn leb128_u32(bytes: &[u8]) -> Option<(u32, u64)> {
@@ -379,7 +379,7 @@ fn java(file: &View<'_>) -> Option<Executable> {
         index = index.saturating_add(slots);
         read = read.saturating_add(1);
     }
-    (read >= 5).then_some(Executable { form: "java-class", detail: "Java class" })
+    (read >= 5).then_some(Executable { form: "java-class", detail: "" })
 }
 
 fn dex(file: &View<'_>) -> Option<Executable> {
@@ -409,7 +409,7 @@ fn python_bytecode(file: &View<'_>) -> Option<Executable> {
     let (second, third) = (code.u32_le().ok()?, code.u32_le().ok()?);
     // A module takes no arguments, and what follows is small: counts of variables, depth of the stack.
     let module = matches!(kind, b'c' | 0xe3) && arguments == 0 && second < 1 << 16 && third < 1 << 16;
-    module.then_some(Executable { form: "python-bytecode", detail: "Python" })
+    module.then_some(Executable { form: "python-bytecode", detail: "" })
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ fn shell(text: &str) -> Option<Executable> {
     const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "csh", "tcsh", "fish", "busybox"];
     let (interpreter, rest) = interpreter(text)?;
     let command = rest.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    (SHELLS.contains(&interpreter) && command).then_some(Executable { form: "shell-script", detail: "shell" })
+    let detail = SHELLS.iter().find(|shell| **shell == interpreter)?;
+    command.then_some(Executable { form: "shell-script", detail })
 }
 
 /// The program that a first line `#!/bin/program` names, and the lines behind it.
@@ -63,7 +64,7 @@ fn batch(text: &str, extension: &str) -> Option<Executable> {
         ["@echo off", "@echo on", "@setlocal", "@rem "].iter().any(|start| line.starts_with(start)) && lines(text).nth(1).is_some()
     });
     let named = matches!(extension, "bat" | "cmd") && lines(text).any(is_batch_command);
-    (begins || named).then_some(Executable { form: "batch-script", detail: "Windows command interpreter" })
+    (begins || named).then_some(Executable { form: "batch-script", detail: "" })
 }
 
 fn is_batch_command(line: &str) -> bool {
@@ -84,7 +85,7 @@ fn powershell(text: &str, extension: &str) -> Option<Executable> {
     let interpreted = interpreter(text).is_some_and(|(name, _)| matches!(name, "pwsh" | "powershell"));
     let begins = lines(text).find(|line| !line.starts_with('#')).is_some_and(is_cmdlet);
     let commands = lines(text).filter(|line| is_cmdlet(line)).count();
-    (interpreted || (named && commands > 0) || (begins && commands > 1)).then_some(Executable { form: "powershell-script", detail: "PowerShell" })
+    (interpreted || (named && commands > 0) || (begins && commands > 1)).then_some(Executable { form: "powershell-script", detail: "" })
 }
 
 /// A line that begins with a command or assigns one to a variable: `Invoke-WebRequest …`, `$x = New-Object …`.
