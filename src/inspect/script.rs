@@ -61,7 +61,8 @@ fn interpreter(text: &str) -> Option<(&str, &str)> {
 fn batch(text: &str, extension: &str) -> Option<Executable> {
     let begins = lines(text).next().is_some_and(|line| {
         let line = line.to_ascii_lowercase();
-        ["@echo off", "@echo on", "@setlocal", "@rem "].iter().any(|start| line.starts_with(start)) && lines(text).nth(1).is_some()
+        ["@echo off", "@echo on", "@setlocal", "@rem "].iter().any(|start| line.starts_with(start))
+            && lines(text).nth(1).is_some()
     });
     let named = matches!(extension, "bat" | "cmd") && lines(text).any(is_batch_command);
     (begins || named).then_some(Executable { form: "batch-script", detail: "" })
@@ -69,9 +70,43 @@ fn batch(text: &str, extension: &str) -> Option<Executable> {
 
 fn is_batch_command(line: &str) -> bool {
     const COMMANDS: &[&str] = &[
-        "echo", "set", "setlocal", "call", "start", "if", "for", "goto", "copy", "xcopy", "robocopy", "del", "erase",
-        "rmdir", "mkdir", "md", "rd", "cd", "pushd", "popd", "exit", "pause", "powershell", "cmd", "python", "pip",
-        "reg", "schtasks", "net", "taskkill", "certutil", "bitsadmin", "curl", "mshta", "rundll32", "regsvr32", "wmic",
+        "echo",
+        "set",
+        "setlocal",
+        "call",
+        "start",
+        "if",
+        "for",
+        "goto",
+        "copy",
+        "xcopy",
+        "robocopy",
+        "del",
+        "erase",
+        "rmdir",
+        "mkdir",
+        "md",
+        "rd",
+        "cd",
+        "pushd",
+        "popd",
+        "exit",
+        "pause",
+        "powershell",
+        "cmd",
+        "python",
+        "pip",
+        "reg",
+        "schtasks",
+        "net",
+        "taskkill",
+        "certutil",
+        "bitsadmin",
+        "curl",
+        "mshta",
+        "rundll32",
+        "regsvr32",
+        "wmic",
     ];
     let line = line.trim_start_matches('@').to_ascii_lowercase();
     let word = line.split(|c: char| c.is_whitespace() || matches!(c, '.' | '/' | '(')).next().unwrap_or_default();
@@ -85,16 +120,49 @@ fn powershell(text: &str, extension: &str) -> Option<Executable> {
     let interpreted = interpreter(text).is_some_and(|(name, _)| matches!(name, "pwsh" | "powershell"));
     let begins = lines(text).find(|line| !line.starts_with('#')).is_some_and(is_cmdlet);
     let commands = lines(text).filter(|line| is_cmdlet(line)).count();
-    (interpreted || (named && commands > 0) || (begins && commands > 1)).then_some(Executable { form: "powershell-script", detail: "" })
+    (interpreted || (named && commands > 0) || (begins && commands > 1))
+        .then_some(Executable { form: "powershell-script", detail: "" })
 }
 
 /// A line that begins with a command or assigns one to a variable: `Invoke-WebRequest …`, `$x = New-Object …`.
 fn is_cmdlet(line: &str) -> bool {
     const VERBS: &[&str] = &[
-        "add", "clear", "compress", "connect", "convertfrom", "convertto", "copy", "disable", "enable", "expand",
-        "export", "foreach", "get", "import", "install", "invoke", "move", "new", "out", "read", "register", "remove",
-        "rename", "resolve", "restart", "select", "send", "set", "split", "start", "stop", "test", "unregister",
-        "update", "wait", "write",
+        "add",
+        "clear",
+        "compress",
+        "connect",
+        "convertfrom",
+        "convertto",
+        "copy",
+        "disable",
+        "enable",
+        "expand",
+        "export",
+        "foreach",
+        "get",
+        "import",
+        "install",
+        "invoke",
+        "move",
+        "new",
+        "out",
+        "read",
+        "register",
+        "remove",
+        "rename",
+        "resolve",
+        "restart",
+        "select",
+        "send",
+        "set",
+        "split",
+        "start",
+        "stop",
+        "test",
+        "unregister",
+        "update",
+        "wait",
+        "write",
     ];
     let assigned = line.strip_prefix('$').and_then(|rest| rest.split_once('=')).map(|(_, value)| value.trim_start());
     let command = assigned.unwrap_or(line).trim_start_matches(['(', '&', ' ']);
@@ -142,7 +210,11 @@ mod tests {
         assert_eq!(form(b"Write-Output 'x'\n", "ps1"), "powershell-script");
         assert_eq!(form(b"$c = New-Object Net.WebClient\nInvoke-Expression $c\n", "bin"), "powershell-script");
         assert_eq!(form(b"\xff\xfeW\0r\0i\0t\0e\0-\0H\0o\0s\0t\0", "ps1"), "powershell-script");
-        for other in [&b"Write-Output\n"[..], b"Set-up the model\nGet-together\n", b"# Use\nDownload:\nInvoke-WebRequest x\nExpand-Archive x\n"] {
+        for other in [
+            &b"Write-Output\n"[..],
+            b"Set-up the model\nGet-together\n",
+            b"# Use\nDownload:\nInvoke-WebRequest x\nExpand-Archive x\n",
+        ] {
             assert_eq!(form(other, "txt"), "");
         }
     }

@@ -485,9 +485,7 @@ impl Machine<'_> {
         };
         match target {
             Value::Global(id) => {
-                self.odd("item-write-on-import", by, |machine| {
-                    format!("{}: {stored}", machine.show(target))
-                });
+                self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
                 if pairs {
                     for pair in items.chunks_exact(2) {
                         if let [key, value] = *pair
@@ -500,9 +498,7 @@ impl Machine<'_> {
             }
             Value::Node(_) => {
                 if self.is_tensor(target) {
-                    self.odd("item-write-on-tensor", by, |machine| {
-                        format!("{}: {stored}", machine.show(target))
-                    });
+                    self.odd("item-write-on-tensor", by, |machine| format!("{}: {stored}", machine.show(target)));
                 }
                 let hooks: &[&[u8]] = match by.code {
                     op::APPEND | op::APPENDS => &[b"extend", b"append"],

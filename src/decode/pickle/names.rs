@@ -145,7 +145,19 @@ impl Names {
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
-        self.list.push(Name { module, function, opcode, at, len, protocol, role, named: 1, popped: 0, walked: 0, uses: None });
+        self.list.push(Name {
+            module,
+            function,
+            opcode,
+            at,
+            len,
+            protocol,
+            role,
+            named: 1,
+            popped: 0,
+            walked: 0,
+            uses: None,
+        });
         self.index.insert(key.into(), id);
         Some(id)
     }
