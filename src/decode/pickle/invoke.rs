@@ -91,8 +91,10 @@ impl Machine<'_> {
         if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
             self.load_nested(arguments, used, role == Role::UnpickleTorch, by);
         }
-        if let (Role::Decoder | Role::Decode, Some(Value::Computed(computed))) = (role, outcome.value) {
-            self.note_decoded(computed, used, by);
+        match outcome.value {
+            Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
+            None => self.undecoded |= is_decoder(role),
+            _ => {}
         }
         outcome.value.unwrap_or_else(|| self.call_node(callable, arguments, keywords))
     }
@@ -456,6 +458,13 @@ impl Machine<'_> {
             Value::Computed(id) => {
                 usize::try_from(id).ok().and_then(|id| self.computed.get(id)).and_then(|c| c.decoder)
             }
+            // What could not be decoded here stayed the call of its decoder.
+            Value::Node(_) if self.cells.kind(value) == Some(Kind::Call) => match self.cells.field(value, 1) {
+                Value::Global(id) if self.names.get(id).is_some_and(|name| is_decoder(name.role)) => {
+                    self.names.use_with(id, "data")
+                }
+                _ => None,
+            },
             _ => None,
         };
         if let Some(used) = decoder.and_then(|id| self.names.use_mut(id)) {
@@ -464,11 +473,15 @@ impl Machine<'_> {
     }
 
     fn feed_items(&mut self, arguments: Value) {
-        if self.computed.is_empty() {
+        if self.computed.is_empty() && !self.undecoded {
             return;
         }
         self.cells.items(arguments).unwrap_or_default().into_iter().for_each(|item| self.feed(item));
     }
+}
+
+const fn is_decoder(role: Role) -> bool {
+    matches!(role, Role::Decoder | Role::Decode)
 }
 
 /// What a call of a known helper comes to whose arguments are not known.

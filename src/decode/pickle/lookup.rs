@@ -94,7 +94,15 @@ impl Machine<'_> {
         let Some((module, path)) = self.path_of(id) else { return Value::Unknown };
         match path.rsplit_once('.') {
             Some((before, _)) => self.name(module.as_bytes(), before.as_bytes(), self.naming(by, "getattr")),
-            None => self.name(module.as_bytes(), MODULE.as_bytes(), self.naming(by, "getattr")),
+            None => {
+                let module = self.name(module.as_bytes(), MODULE.as_bytes(), self.naming(by, "getattr"));
+                if let Value::Global(id) = module
+                    && let Some(name) = self.names.get_mut(id)
+                {
+                    name.walked = name.walked.saturating_add(1);
+                }
+                module
+            }
         }
     }
 
@@ -153,6 +161,9 @@ impl Machine<'_> {
                 let (module, path) = self.path_of(id)?;
                 if name == b"__builtins__" || (name == b"__self__" && canonical(&module) == "builtins") {
                     return Some(self.name(b"builtins", MODULE.as_bytes(), naming));
+                }
+                if let Some(base) = self.names.get_mut(id) {
+                    base.walked = base.walked.saturating_add(1);
                 }
                 let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
                 let planted = self.planted_at(module.as_bytes(), &path, by);
@@ -473,12 +484,15 @@ impl Machine<'_> {
 
     /// APPEND(S), SETITEM(S) and ADDITEMS on something that is no list, dict or set.
     pub(super) fn add_to_object(&mut self, target: Value, items: &[Value], by: By) {
+        let pairs = matches!(by.code, op::SETITEM | op::SETITEMS);
+        let stored = match if pairs { items.len().div_euclid(2) } else { items.len() } {
+            1 => "1 item".to_owned(),
+            many => format!("{many} items"),
+        };
         match target {
             Value::Global(id) => {
-                self.odd("item-write-on-import", by, |machine| {
-                    format!("{}: {} items", machine.show(target), items.len())
-                });
-                if matches!(by.code, op::SETITEM | op::SETITEMS) {
+                self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
+                if pairs {
                     for pair in items.chunks_exact(2) {
                         if let [key, value] = *pair
                             && let Some(key) = self.content(key, LONGEST_NAME)
@@ -490,9 +504,7 @@ impl Machine<'_> {
             }
             Value::Node(_) => {
                 if self.is_tensor(target) {
-                    self.odd("item-write-on-import", by, |machine| {
-                        format!("{}: {} items", machine.show(target), items.len())
-                    });
+                    self.odd("item-write-on-tensor", by, |machine| format!("{}: {stored}", machine.show(target)));
                 }
                 let hooks: &[&[u8]] = match by.code {
                     op::APPEND | op::APPENDS => &[b"extend", b"append"],

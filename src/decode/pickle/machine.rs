@@ -97,6 +97,8 @@ pub struct Machine<'s> {
     pub(super) names: Names,
     pub(super) evidence: Evidence,
     pub(super) computed: Vec<Computed>,
+    /// True if something was decoded whose result is not known.
+    pub(super) undecoded: bool,
     /// Bytes of literals that evaluation may still touch.
     pub(super) allowance: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
@@ -132,6 +134,7 @@ impl<'s> Machine<'s> {
             names: Names::default(),
             evidence: Evidence::default(),
             computed: Vec::new(),
+            undecoded: false,
             allowance: std::cell::Cell::new(MOST_EVALUATED),
             planted: HashMap::new(),
             extensions: HashMap::new(),
@@ -159,6 +162,7 @@ impl<'s> Machine<'s> {
         self.names.clear();
         self.evidence.clear();
         self.computed.clear();
+        self.undecoded = false;
         self.allowance.set(MOST_EVALUATED);
         self.planted.clear();
         self.protocol = 0;

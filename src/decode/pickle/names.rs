@@ -33,6 +33,8 @@ pub struct Name {
     pub named: u64,
     /// How often it is taken off the stack unused.
     pub popped: u64,
+    /// How often it was only the way to one of its attributes.
+    pub walked: u64,
     pub(super) uses: Option<u32>,
 }
 
@@ -128,6 +130,19 @@ impl Names {
         self.uses.get_mut(usize::try_from(id).ok()?)
     }
 
+    /// The last use of `name` with such arguments.
+    pub(super) fn use_with(&self, name: u32, arguments: &str) -> Option<u32> {
+        let mut next = self.get(name)?.uses;
+        while let Some(id) = next {
+            let known = self.uses.get(usize::try_from(id).ok()?)?;
+            if known.arguments == arguments {
+                return Some(id);
+            }
+            next = known.next;
+        }
+        None
+    }
+
     /// The index of `module` and `function`, separated by a NUL in `key`; None when the table is full.
     pub(super) fn intern(&mut self, key: &[u8], naming: Naming) -> Option<u32> {
         if let Some(&id) = self.index.get(key) {
@@ -147,7 +162,19 @@ impl Names {
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
-        self.list.push(Name { module, function, opcode, at, len, protocol, role, named: 1, popped: 0, uses: None });
+        self.list.push(Name {
+            module,
+            function,
+            opcode,
+            at,
+            len,
+            protocol,
+            role,
+            named: 1,
+            popped: 0,
+            walked: 0,
+            uses: None,
+        });
         self.index.insert(key.into(), id);
         Some(id)
     }

@@ -138,7 +138,7 @@ impl Machine<'_> {
     }
 
     fn underflow(&mut self, by: By) -> End {
-        self.odd("stack-underflow", by, |_| format!("{} finds no operand", by.mnemonic()));
+        self.odd("stack-underflow", by, |_| String::new());
         End::Broken(Malformed { at: by.at, what: "an opcode finds no operand on the stack" })
     }
 
