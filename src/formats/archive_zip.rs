@@ -242,7 +242,7 @@ mod tests {
             "encrypted.zip" => ["encrypted"],
             "encrypted-empty.zip" => ["encrypted"],
             "method-99.zip" => ["unsupported-method"],
-            "method-99-plain.zip" => ["unsupported-method"],
+            "method-99-plain.zip" => ["flag-lies"],
             "crc.zip" => ["crc-mismatch"],
             "crc-deflated.zip" => ["crc-mismatch"],
             "size-deflated.zip" => ["header-disagreement"],

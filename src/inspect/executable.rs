@@ -5,7 +5,7 @@
 //! pass is below 2⁻⁶⁰ an offset for every form.
 //!
 //! Layouts: PE/COFF (Microsoft), System V ABI (ELF), Mach-O `loader.h`, WebAssembly core 1.0 section 5.5, Java SE VM
-//! specification chapter 4, Android dex format, CPython `Lib/importlib/_bootstrap_external.py`.
+//! specification chapter 4, Android dex format, `CPython` `Lib/importlib/_bootstrap_external.py`.
 
 use crate::bytes::{Cursor, Malformed, ReadAt};
 
