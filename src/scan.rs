@@ -14,7 +14,7 @@ use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
-use crate::inspect::{executable, payload};
+use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status};
 use crate::rules::{Hit, Judge, RuleSet};
 
@@ -180,15 +180,19 @@ impl Walk {
         let name = input.name.clone();
         let location = Location { name: &name, span: None };
         let extension = input.name.extension();
-        if let Some(fact) = found.mismatch(&extension, input.is_empty()) {
-            sink.take(&fact, &location);
+        let mismatch = found.mismatch(&extension, input.is_empty());
+        if let Some(fact) = &mismatch {
+            sink.take(fact, &location);
         }
         polyglot(&found, &mut |fact| sink.take(fact, &location));
+        if let Some(format) = found.formats.iter().find(|format| format.runs_code) {
+            self.hidden(input, format.title, sink);
+        }
         for format in &found.formats {
             self.read(format, input, sink);
         }
         if found.formats.is_empty() {
-            self.formless(options, &probe, sink);
+            self.formless(options, &probe, mismatch.is_some(), sink);
         }
     }
 
@@ -203,8 +207,19 @@ impl Walk {
         }
     }
 
-    /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read.
-    fn formless(&mut self, options: &Options, probe: &Probe<'_>, sink: &mut dyn Sink) {
+    /// States that a member which holds code is hidden by its name, if it is: tools do not list it by default.
+    fn hidden(&self, input: &Input, code: &str, sink: &mut dyn Sink) {
+        let Some(member) = input.name.members.last() else { return };
+        if member.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part, "." | "..")) {
+            let container = self.formats.first().copied().unwrap_or_default();
+            let fact = Fact::Member { anomaly: "hidden-code", member, container, detail: code };
+            sink.take(&fact, &Location { name: &input.name, span: None });
+        }
+    }
+
+    /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read. `told`: that the
+    /// content is not what the name promises has been stated.
+    fn formless(&mut self, options: &Options, probe: &Probe<'_>, told: bool, sink: &mut dyn Sink) {
         let input = probe.input;
         let location = Location { name: &input.name, span: None };
         let top = input.depth() == 0;
@@ -212,14 +227,15 @@ impl Walk {
             return;
         }
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
-        if let Some(found) = program.or_else(|| executable::shell_script(&probe.head)) {
+        if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
+            self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
         } else if top && !input.is_empty() {
             self.unread = Some("no decoder for this format in this build");
-            sink.take(
-                &Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() },
-                &location,
-            );
+            let fact = Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() };
+            if !told {
+                sink.take(&fact, &location);
+            }
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
         if !top
@@ -327,7 +343,7 @@ static NO_FORMAT: Format = Format {
 };
 
 /// States that the content is two formats at once, if it is.
-fn polyglot(found: &Detected, state: &mut dyn FnMut(&Fact<'_>)) {
+pub fn polyglot(found: &Detected, state: &mut dyn FnMut(&Fact<'_>)) {
     let [first, second, ..] = found.formats.as_slice() else { return };
     let live = found.formats.iter().any(|format| format.runs_code || format.kind == FormatKind::Container);
     let anomaly = if live { "polyglot" } else { "second-format" };

@@ -5,7 +5,7 @@
 //! pass is below 2⁻⁶⁰ an offset for every form.
 //!
 //! Layouts: PE/COFF (Microsoft), System V ABI (ELF), Mach-O `loader.h`, WebAssembly core 1.0 section 5.5, Java SE VM
-//! specification chapter 4, Android dex format.
+//! specification chapter 4, Android dex format, `CPython` `Lib/importlib/_bootstrap_external.py`.
 
 use crate::bytes::{Cursor, Malformed, ReadAt};
 
@@ -15,9 +15,9 @@ const HEADER: usize = 64 << 10;
 /// A confirmed executable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Executable {
-    /// `pe`, `elf`, `gpu-code`, `macho`, `wasm`, `java-class`, `dex`.
+    /// `pe`, `elf`, `gpu-code`, `macho`, `wasm`, `java-class`, `dex`, `python-bytecode`.
     pub form: &'static str,
-    /// Architecture or kind.
+    /// Architecture or kind; may be empty.
     pub detail: &'static str,
 }
 
@@ -50,6 +50,7 @@ pub fn confirm(source: &dyn ReadAt, offset: u64) -> std::io::Result<Option<Execu
             | [0xca, 0xfe, 0xba, _]
             | [0, b'a', b's', b'm']
             | [b'd', b'e', b'x', b'\n']
+            | [_, _, b'\r', b'\n']
     ) {
         return Ok(None);
     }
@@ -61,7 +62,8 @@ pub fn confirm(source: &dyn ReadAt, offset: u64) -> std::io::Result<Option<Execu
         .or_else(|| macho(&file))
         .or_else(|| wasm(&file))
         .or_else(|| java(&file))
-        .or_else(|| dex(&file)))
+        .or_else(|| dex(&file))
+        .or_else(|| python_bytecode(&file)))
 }
 
 /// Where the file of a magic number found at `at` begins: for PE the `MZ` header before it.
@@ -340,7 +342,7 @@ fn wasm(file: &View<'_>) -> Option<Executable> {
         valid = valid.saturating_add(1);
         at = body.saturating_add(u64::from(size));
     }
-    (core && (at == file.size || valid >= 3)).then_some(Executable { form: "wasm", detail: "WebAssembly 1" })
+    (core && (at == file.size || valid >= 3)).then_some(Executable { form: "wasm", detail: "version 1" })
 }
 
 fn leb128_u32(bytes: &[u8]) -> Option<(u32, u64)> {
@@ -377,7 +379,7 @@ fn java(file: &View<'_>) -> Option<Executable> {
         index = index.saturating_add(slots);
         read = read.saturating_add(1);
     }
-    (read >= 5).then_some(Executable { form: "java-class", detail: "Java class" })
+    (read >= 5).then_some(Executable { form: "java-class", detail: "" })
 }
 
 fn dex(file: &View<'_>) -> Option<Executable> {
@@ -388,29 +390,26 @@ fn dex(file: &View<'_>) -> Option<Executable> {
     fits.then_some(Executable { form: "dex", detail: "Dalvik" })
 }
 
-/// Is this whole text a shell script: an interpreter line and at least one line that is a command?
-#[must_use]
-pub fn shell_script(head: &[u8]) -> Option<Executable> {
-    const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "csh", "tcsh", "fish", "busybox"];
-    let text = std::str::from_utf8(head)
-        .or_else(|error| {
-            // A window may end inside a character; anything else is not text.
-            let valid = head.get(..error.valid_up_to()).unwrap_or_default();
-            if error.error_len().is_none() { Ok(std::str::from_utf8(valid).unwrap_or_default()) } else { Err(error) }
-        })
-        .ok()?;
-    if text.contains('\0') {
+/// A compiled Python module: the marshalled code object of a module stands behind a header of one of three lengths.
+fn python_bytecode(file: &View<'_>) -> Option<Executable> {
+    let mut c = file.at(0);
+    let (version, mark) = (c.u16_le().ok()?, c.u16_le().ok()?);
+    if mark != 0x0a0d {
         return None;
     }
-    let (first, rest) = text.strip_prefix("#!")?.split_once('\n')?;
-    let mut words = first.split_whitespace();
-    let program = words.next().filter(|path| path.starts_with('/'))?;
-    let mut name = program.rsplit('/').next()?;
-    if name == "env" {
-        name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
-    }
-    let command = rest.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    (SHELLS.contains(&name) && command).then_some(Executable { form: "shell-script", detail: "shell" })
+    // Numbers rise with the versions: 3.0 to 3.2, 3.3 to 3.6, 3.7 and later; those of Python 2 stand apart.
+    let header = match version {
+        3000..=3189 | 50_000..=63_000 => 8,
+        3190..=3389 => 12,
+        3390..=3999 => 16,
+        _ => return None,
+    };
+    let mut code = file.at(header);
+    let (kind, arguments) = (code.u8().ok()?, code.u32_le().ok()?);
+    let (second, third) = (code.u32_le().ok()?, code.u32_le().ok()?);
+    // A module takes no arguments, and what follows is small: counts of variables, depth of the stack.
+    let module = matches!(kind, b'c' | 0xe3) && arguments == 0 && second < 1 << 16 && third < 1 << 16;
+    module.then_some(Executable { form: "python-bytecode", detail: "" })
 }
 
 #[cfg(test)]
@@ -458,10 +457,14 @@ mod tests {
     }
 
     #[test]
-    fn scripts_need_a_shell_and_a_command() {
-        assert!(shell_script(b"#!/usr/bin/env -S bash\nset -e\n").is_some());
-        assert!(shell_script(b"#!/bin/sh\n# only a comment\n").is_none());
-        assert!(shell_script(b"#!/usr/bin/python3\nprint(1)\n").is_none());
-        assert!(shell_script(b"#!/bin/sh\n\0\x01\x02").is_none());
+    fn bytecode_is_a_module_of_a_known_version() {
+        let module = |version: u16, arguments: u8| {
+            let mut file = [&version.to_le_bytes()[..], b"\r\n", &[0; 12], &[0xe3, arguments, 0, 0, 0]].concat();
+            file.resize(64, 0);
+            confirm(&*MemorySource::new(file), 0).unwrap().map(|found| found.form)
+        };
+        assert_eq!(module(3531, 0), Some("python-bytecode"));
+        assert_eq!(module(3531, 1), None);
+        assert_eq!(module(4531, 0), None);
     }
 }

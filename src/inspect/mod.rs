@@ -2,3 +2,4 @@
 
 pub mod executable;
 pub mod payload;
+pub mod script;

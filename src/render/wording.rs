@@ -7,7 +7,7 @@ pub(super) fn line(text: &str, cap: usize) -> String {
     clip(&escape::printable(text, cap), cap)
 }
 
-/// Like [`line`], for places where `[text](target)` would become a link.
+/// Like `line`, for places where `[text](target)` would become a link.
 pub(super) fn unlinked(text: &str, cap: usize) -> String {
     clip(&escape::printable(text, cap).replace("](", "] ("), cap)
 }

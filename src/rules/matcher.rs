@@ -23,12 +23,14 @@ use crate::finding::Severity;
 
 /// Distinct hits kept for one input; a file that causes more is described well enough by these.
 const MAX_HITS: usize = 10_000;
+/// Hits that are looked through for the one that describes why reading stopped.
+const RECENT: usize = 64;
 /// Offsets kept for a hit that occurs often.
 const MAX_OFFSETS: usize = 5;
 /// Names listed by a grouped hit.
 const MAX_NAMES: usize = 20;
 /// Fields that the judge adds to a `global` fact from the table of globals.
-const DERIVED: &[&str] = &["class", "set", "reason", "symbol"];
+const DERIVED: &[&str] = &["class", "set", "reason", "symbol", "spelling"];
 
 /// A value that a row compares with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,7 +215,11 @@ impl<'f> View<'f> {
             Fact::Global { module, function, protocol, .. } => Self {
                 fact,
                 global: Some(globals.judge(module, function, protocol)),
-                symbol: Cow::Owned(format!("{module}.{function}")),
+                symbol: match function {
+                    // The module as a whole.
+                    "*" => Cow::Borrowed(module),
+                    _ => Cow::Owned(format!("{module}.{function}")),
+                },
             },
             _ => Self { fact, global: None, symbol: Cow::Borrowed(fact.subject()) },
         }
@@ -225,6 +231,7 @@ impl<'f> View<'f> {
             (Some(entry), "set") => Some(Value::Text(entry.set)),
             (Some(entry), "reason") => Some(Value::Text(entry.reason)),
             (Some(_), "symbol") => Some(Value::Text(&self.symbol)),
+            (Some(_), "spelling") => Some(Value::Text(spelling(&self.symbol))),
             _ => self.fact.field(name),
         }
     }
@@ -278,6 +285,7 @@ pub struct Hit<'r> {
 
 /// A hit and, for grouped clauses, what its message will list.
 struct Open<'r> {
+    kind: Kind,
     hit: Hit<'r>,
     template: &'r str,
     names: Option<Vec<String>>,
@@ -340,6 +348,21 @@ impl<'r> Judge<'r> {
             .collect()
     }
 
+    /// Reading stops at a fault that has been described just before: the stop is no finding beside it.
+    fn folds(&mut self, clause: &Clause, view: &View<'_>, location: &Location<'_>) -> bool {
+        let (Fact::Malformed { .. }, Some(span)) = (view.fact, location.span) else { return false };
+        let described = self.open.iter_mut().rev().take(RECENT).find(|open| {
+            matches!(open.kind, Kind::Structure | Kind::Opcode)
+                && open.hit.span.is_some_and(|known| known.offset == span.offset)
+                && open.hit.name == *location.name
+        });
+        let (Some(open), Some(rule)) = (described, self.rules.rules.get(clause.rule)) else { return false };
+        if !open.hit.related.contains(&rule.code) {
+            open.hit.related.push(rule.code.clone());
+        }
+        true
+    }
+
     fn add(&mut self, clause: &'r Clause, view: &View<'_>, location: &Location<'_>, related: Vec<String>) {
         let Some(rule) = self.rules.rules.get(clause.rule) else { return };
         let evidence = if clause.group { String::new() } else { view.key() };
@@ -376,6 +399,7 @@ impl<'r> Judge<'r> {
         }
         self.seen.insert(slot.clone(), self.open.len());
         self.open.push(Open {
+            kind: view.fact.kind(),
             hit: Hit {
                 rule,
                 severity: clause.severity,
@@ -421,7 +445,9 @@ impl Sink for Judge<'_> {
                 related.push(rule.code.clone());
             }
         }
-        self.add(primary, &view, location, related);
+        if !self.folds(primary, &view, location) {
+            self.add(primary, &view, location, related);
+        }
     }
 }
 
@@ -448,6 +474,15 @@ fn details(view: &View<'_>) -> Map<String, Json> {
         map.insert("reason".into(), entry.reason.into());
     }
     map
+}
+
+/// `class` for a symbol whose last component is spelled like one, a capital in front and not all capitals; else `other`.
+fn spelling(symbol: &str) -> &'static str {
+    let last = symbol.rsplit('.').next().unwrap_or_default();
+    let camel = last.starts_with(|first: char| first.is_ascii_uppercase())
+        && last.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && last.bytes().any(|byte| byte.is_ascii_lowercase());
+    if camel { "class" } else { "other" }
 }
 
 /// The names between `{` and `}`.
@@ -487,5 +522,15 @@ mod tests {
         let fill = |name: &str| (name == "a").then(|| "A".to_owned());
         assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
         assert_eq!(render("{b}!", &fill), "?!");
+    }
+
+    #[test]
+    fn classes_are_known_by_their_spelling() {
+        for symbol in ["a.Encoder", "a.b.Outer.Inner", "a.X1y"] {
+            assert_eq!(spelling(symbol), "class", "{symbol}");
+        }
+        for symbol in ["a.encode", "a.RUN", "A.b", "a._Private", "a.Snake_Case", "a.", ""] {
+            assert_eq!(spelling(symbol), "other", "{symbol}");
+        }
     }
 }

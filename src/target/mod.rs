@@ -362,12 +362,17 @@ pub fn resolve(request: &Request, context: &Context) -> Result<Plan, TargetError
 }
 
 /// True if `text` names one commit of the repository around `dir`.
+#[cfg(feature = "git")]
 #[must_use]
 pub fn is_revision(dir: &Path, text: &str) -> bool {
-    #[cfg(feature = "git")]
-    return git::is_revision(dir, text);
-    #[cfg(not(feature = "git"))]
-    return false;
+    git::is_revision(dir, text)
+}
+
+/// False: this build cannot read git.
+#[cfg(not(feature = "git"))]
+#[must_use]
+pub fn is_revision(_dir: &Path, _text: &str) -> bool {
+    false
 }
 
 /// What is around `dir` for the git modes and for large files: a name and what was found, or what does not work.

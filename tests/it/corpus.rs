@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use modelaudit::bytes::{FileSource, Input};
+use modelaudit::bytes::{FileSource, Input, InputName};
 use modelaudit::finding::Severity;
+use modelaudit::formats::{Detected, Format, by_name};
 use modelaudit::report::Status;
 use modelaudit::rules::{Hit, RuleSet};
 use modelaudit::scan::{self, Recorder};
@@ -95,6 +96,31 @@ fn facts() {
         }
         insta::assert_snapshot!(format!("facts_{}", family.name), text);
     }
+}
+
+#[test]
+fn two_harmless_formats_are_said() {
+    // Containers and formats with code make the pair a polyglot; of the others this build has too few to make a file.
+    let found = |second: &'static Format| {
+        let formats = vec![by_name("safetensors").unwrap(), second];
+        let mut facts = Vec::new();
+        scan::polyglot(&Detected { formats, model_extension: true }, &mut |fact| facts.push(fact.subject().to_owned()));
+        facts
+    };
+    assert_eq!(found(by_name("safetensors").unwrap()), ["second-format"]);
+    for live in ["pickle", "zip"] {
+        assert_eq!(found(by_name(live).unwrap()), ["polyglot"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_found() {
+    let (rules, name) = (RuleSet::shipped(), InputName::top("model.safetensors"));
+    let pointer = scan::unresolved(rules, &name, "git-lfs", "sha256:00", 132);
+    assert_eq!((codes(&pointer.hits), pointer.coverage.status), (["S914".to_owned()].into(), Status::Skipped));
+    let gone = scan::unopened(rules, &name, 0, &std::io::ErrorKind::PermissionDenied.into());
+    assert_eq!((codes(&gone.hits), gone.coverage.status), (["S999".to_owned()].into(), Status::Failed));
+    assert_eq!(gone.errors.len(), 1);
 }
 
 /// The manifest of the real files that frameworks wrote.

@@ -8,6 +8,8 @@ use super::value::{Kind, Value};
 
 /// How deep helpers may wrap each other. Real ones: a partial of a partial.
 const DEEPEST: u8 = 12;
+/// Calls through helpers that are followed in one stream: a map over a map over a map multiplies.
+const MOST_FORWARDED: u64 = 1 << 20;
 /// Items of an iterable that a helper's function is applied to.
 const MOST_ITEMS: usize = 256;
 
@@ -41,7 +43,10 @@ impl Machine<'_> {
     /// Calls `callable`, whatever it is, and returns the result.
     pub(super) fn invoke(&mut self, callable: Value, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
         self.calls = self.calls.saturating_add(1);
-        if depth > DEEPEST {
+        if depth > 0 {
+            self.forwarded = self.forwarded.saturating_add(1);
+        }
+        if depth > DEEPEST || self.forwarded > MOST_FORWARDED {
             return self.unresolved_call(callable, arguments, by);
         }
         let value = match callable {
@@ -86,43 +91,21 @@ impl Machine<'_> {
         if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
             self.load_nested(arguments, used, role == Role::UnpickleTorch, by);
         }
-        if let (Role::Decoder | Role::Decode, Some(Value::Computed(computed))) = (role, outcome.value) {
-            self.note_decoded(computed, used, by);
+        match outcome.value {
+            Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
+            None => self.undecoded |= is_decoder(role),
+            _ => {}
         }
         outcome.value.unwrap_or_else(|| self.call_node(callable, arguments, keywords))
     }
 
     /// What a call of a known helper comes to.
     fn evaluate(&mut self, id: u32, role: Role, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
+        if let Some(outcome) = self.evaluate_lookup(id, role, items, by) {
+            return outcome;
+        }
         let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
         match role {
-            Role::GetAttr => self.get_attribute(item(0), item(1), by),
-            Role::BoundGetAttr => {
-                let base = self.owner(id, by);
-                self.get_attribute(base, item(items.len().saturating_sub(1)), by)
-            }
-            Role::SetAttr => self.set_attribute(item(0), item(1), item(2)),
-            Role::BoundSetAttr => {
-                let base = self.owner(id, by);
-                // Called through a class, the object comes first.
-                if items.len() > 2 {
-                    self.set_attribute(item(0), item(1), item(2))
-                } else {
-                    self.set_attribute(base, item(0), item(1))
-                }
-            }
-            Role::GetItem => Outcome::of(self.item_of(item(0), item(1), by)),
-            Role::BoundGetItem => {
-                let base = self.owner(id, by);
-                Outcome::of(self.item_of(base, item(0), by))
-            }
-            Role::SetItem => self.set_item(item(0), item(1), item(2)),
-            Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
-            Role::Globals => Outcome::unresolved(),
-            Role::Import => Outcome::of(self.import(items, true, by)),
-            Role::ImportModule => Outcome::of(self.import(items, false, by)),
-            Role::Locate => Outcome::of(self.locate(items, by)),
-            Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
             Role::BoundCall => {
                 let base = self.owner(id, by);
                 let arguments = self.cells.tuple(items);
@@ -154,10 +137,9 @@ impl Machine<'_> {
                 Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)))
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
-            Role::AddExtension => self.add_extension(items),
             Role::ClassMaker => self.make_class(items, by),
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
-            Role::Function => Outcome::plain(self.function(id, items, by, depth)),
+            Role::Function => Outcome::plain(self.function(id, items, by)),
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
@@ -167,10 +149,45 @@ impl Machine<'_> {
                 }
                 Outcome { value: None, arguments: "opaque" }
             }
-            Role::Buffer => Outcome::plain(None),
-            Role::Open => Outcome { value: None, arguments: self.open_mode(id, items, keywords) },
-            Role::Plain => Outcome::plain(None),
+            Role::Open => Outcome { value: None, arguments: self.open_mode(items, keywords) },
+            _ => Outcome::plain(None),
         }
+    }
+
+    /// The helpers that read and write attributes, items and modules; None for any other.
+    fn evaluate_lookup(&mut self, id: u32, role: Role, items: &[Value], by: By) -> Option<Outcome> {
+        let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
+        Some(match role {
+            Role::GetAttr => self.get_attribute(item(0), item(1), by),
+            Role::BoundGetAttr => {
+                let base = self.owner(id, by);
+                self.get_attribute(base, item(items.len().saturating_sub(1)), by)
+            }
+            Role::SetAttr => self.set_attribute(item(0), item(1), item(2)),
+            Role::BoundSetAttr => {
+                let base = self.owner(id, by);
+                // Called through a class, the object comes first.
+                if items.len() > 2 {
+                    self.set_attribute(item(0), item(1), item(2))
+                } else {
+                    self.set_attribute(base, item(0), item(1))
+                }
+            }
+            Role::GetItem => Outcome::of(self.item_of(item(0), item(1), by)),
+            Role::BoundGetItem => {
+                let base = self.owner(id, by);
+                Outcome::of(self.item_of(base, item(0), by))
+            }
+            Role::SetItem => self.set_item(item(0), item(1), item(2)),
+            Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
+            Role::Globals => Outcome::unresolved(),
+            Role::Import => Outcome::of(self.import(items, true, by)),
+            Role::ImportModule => Outcome::of(self.import(items, false, by)),
+            Role::Locate => Outcome::of(self.locate(items, by)),
+            Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
+            Role::AddExtension => self.add_extension(items),
+            _ => return None,
+        })
     }
 
     /// Calls the result of a call.
@@ -441,6 +458,13 @@ impl Machine<'_> {
             Value::Computed(id) => {
                 usize::try_from(id).ok().and_then(|id| self.computed.get(id)).and_then(|c| c.decoder)
             }
+            // What could not be decoded here stayed the call of its decoder.
+            Value::Node(_) if self.cells.kind(value) == Some(Kind::Call) => match self.cells.field(value, 1) {
+                Value::Global(id) if self.names.get(id).is_some_and(|name| is_decoder(name.role)) => {
+                    self.names.use_with(id, "data")
+                }
+                _ => None,
+            },
             _ => None,
         };
         if let Some(used) = decoder.and_then(|id| self.names.use_mut(id)) {
@@ -449,11 +473,15 @@ impl Machine<'_> {
     }
 
     fn feed_items(&mut self, arguments: Value) {
-        if self.computed.is_empty() {
+        if self.computed.is_empty() && !self.undecoded {
             return;
         }
         self.cells.items(arguments).unwrap_or_default().into_iter().for_each(|item| self.feed(item));
     }
+}
+
+const fn is_decoder(role: Role) -> bool {
+    matches!(role, Role::Decoder | Role::Decode)
 }
 
 /// What a call of a known helper comes to whose arguments are not known.

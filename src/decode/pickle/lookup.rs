@@ -26,6 +26,10 @@ const HOOKS: &[&[u8]] = &[
     b"__hash__",
     b"__eq__",
 ];
+/// What a stream may put into imported objects and be followed: how many, how long a name, how deep.
+const MOST_PLANTS: usize = 65_536;
+const LONGEST_PLANT: usize = 512;
+const DEEPEST_PLANT: usize = 16;
 /// Entries of a state that are looked at.
 const MOST_STATE: usize = 4096;
 
@@ -35,9 +39,6 @@ impl Machine<'_> {
         self.check_spelling(module, by);
         self.check_spelling(name, by);
         let value = self.name(module, name, self.naming(by, by.mnemonic()));
-        if self.planted.is_empty() {
-            return value;
-        }
         // The name is stated as written; what the stream has put in its place is what loading gets.
         self.planted_at(module, name, by).unwrap_or(value)
     }
@@ -54,20 +55,27 @@ impl Machine<'_> {
 
     /// What the stream has planted under the longest beginning of `module.path`, followed along the rest.
     fn planted_at(&mut self, module: &[u8], path: &[u8], by: By) -> Option<Value> {
-        let mut end = path.len();
-        loop {
+        if self.planted.is_empty() {
+            return None;
+        }
+        let dots = memchr::memchr_iter(b'.', path).take(DEEPEST_PLANT);
+        let ends: Vec<usize> = dots.chain([path.len()]).collect();
+        for end in ends.into_iter().rev() {
             let key = [module, b"\0", path.get(..end)?].concat();
             if let Some(&value) = self.planted.get(&key) {
-                let rest = path.get(end..)?;
-                return match rest.strip_prefix(b".") {
+                return match path.get(end..)?.strip_prefix(b".") {
                     Some(rest) => self.attribute_path(value, rest, by),
                     None => Some(value),
                 };
             }
-            if end == 0 {
-                return None;
-            }
-            end = memchr::memrchr(b'.', path.get(..end)?).unwrap_or(0);
+        }
+        None
+    }
+
+    /// Remembers what the stream puts under `key`.
+    fn keep_planted(&mut self, key: Vec<u8>, value: Value) {
+        if self.planted.len() < MOST_PLANTS && key.len() <= LONGEST_PLANT {
+            self.planted.insert(key, value);
         }
     }
 
@@ -86,7 +94,15 @@ impl Machine<'_> {
         let Some((module, path)) = self.path_of(id) else { return Value::Unknown };
         match path.rsplit_once('.') {
             Some((before, _)) => self.name(module.as_bytes(), before.as_bytes(), self.naming(by, "getattr")),
-            None => self.name(module.as_bytes(), MODULE.as_bytes(), self.naming(by, "getattr")),
+            None => {
+                let module = self.name(module.as_bytes(), MODULE.as_bytes(), self.naming(by, "getattr"));
+                if let Value::Global(id) = module
+                    && let Some(name) = self.names.get_mut(id)
+                {
+                    name.walked = name.walked.saturating_add(1);
+                }
+                module
+            }
         }
     }
 
@@ -146,8 +162,11 @@ impl Machine<'_> {
                 if name == b"__builtins__" || (name == b"__self__" && canonical(&module) == "builtins") {
                     return Some(self.name(b"builtins", MODULE.as_bytes(), naming));
                 }
+                if let Some(base) = self.names.get_mut(id) {
+                    base.walked = base.walked.saturating_add(1);
+                }
                 let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
-                let planted = self.planted_at(module.as_bytes(), &path, by).filter(|_| !self.planted.is_empty());
+                let planted = self.planted_at(module.as_bytes(), &path, by);
                 Some(planted.unwrap_or_else(|| self.name(module.as_bytes(), &path, naming)))
             }
             Value::Node(_) if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) => {
@@ -305,7 +324,9 @@ impl Machine<'_> {
             _ => 0,
         };
         match (module, name) {
-            (Some(module), Some(name)) if self.extensions.len() < 65_536 => {
+            (Some(module), Some(name))
+                if self.extensions.len() < MOST_PLANTS && module.len().max(name.len()) <= LONGEST_PLANT =>
+            {
                 self.extensions.insert(code, (module, name));
                 Outcome::resolved(None)
             }
@@ -344,9 +365,7 @@ impl Machine<'_> {
     fn plant(&mut self, id: u32, name: &[u8], value: Value) {
         let Some((module, path)) = self.path_of(id) else { return };
         let path = if path == MODULE { name.to_vec() } else { [path.as_bytes(), b".", name].concat() };
-        if self.planted.len() < 65_536 {
-            self.planted.insert([module.as_bytes(), b"\0", &path].concat(), value);
-        }
+        self.keep_planted([module.as_bytes(), b"\0", &path].concat(), value);
     }
 
     /// Remembers an item that the stream writes to an imported namespace.
@@ -359,9 +378,7 @@ impl Machine<'_> {
             "modules" => [key, b"\0", MODULE.as_bytes()].concat(),
             _ => [module.as_bytes(), b"\0", path.as_bytes(), b".", key].concat(),
         };
-        if self.planted.len() < 65_536 {
-            self.planted.insert(target, value);
-        }
+        self.keep_planted(target, value);
     }
 
     fn add_state(&mut self, object: Value, state: Value) {
@@ -467,12 +484,15 @@ impl Machine<'_> {
 
     /// APPEND(S), SETITEM(S) and ADDITEMS on something that is no list, dict or set.
     pub(super) fn add_to_object(&mut self, target: Value, items: &[Value], by: By) {
+        let pairs = matches!(by.code, op::SETITEM | op::SETITEMS);
+        let stored = match if pairs { items.len().div_euclid(2) } else { items.len() } {
+            1 => "1 item".to_owned(),
+            many => format!("{many} items"),
+        };
         match target {
             Value::Global(id) => {
-                self.odd("item-write-on-import", by, |machine| {
-                    format!("{}: {} items", machine.show(target), items.len())
-                });
-                if matches!(by.code, op::SETITEM | op::SETITEMS) {
+                self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
+                if pairs {
                     for pair in items.chunks_exact(2) {
                         if let [key, value] = *pair
                             && let Some(key) = self.content(key, LONGEST_NAME)
@@ -484,9 +504,7 @@ impl Machine<'_> {
             }
             Value::Node(_) => {
                 if self.is_tensor(target) {
-                    self.odd("item-write-on-import", by, |machine| {
-                        format!("{}: {} items", machine.show(target), items.len())
-                    });
+                    self.odd("item-write-on-tensor", by, |machine| format!("{}: {stored}", machine.show(target)));
                 }
                 let hooks: &[&[u8]] = match by.code {
                     op::APPEND | op::APPENDS => &[b"extend", b"append"],

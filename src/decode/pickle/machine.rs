@@ -97,6 +97,8 @@ pub struct Machine<'s> {
     pub(super) names: Names,
     pub(super) evidence: Evidence,
     pub(super) computed: Vec<Computed>,
+    /// True if something was decoded whose result is not known.
+    pub(super) undecoded: bool,
     /// Bytes of literals that evaluation may still touch.
     pub(super) allowance: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
@@ -109,6 +111,8 @@ pub struct Machine<'s> {
     pub(super) frame_end: Option<u64>,
     pub(super) ops: u64,
     pub(super) calls: u64,
+    /// Calls made by helpers.
+    pub(super) forwarded: u64,
     /// Call statements for people, when asked for.
     pub(super) program: Option<Vec<String>>,
     /// The streams around the object array at hand.
@@ -130,6 +134,7 @@ impl<'s> Machine<'s> {
             names: Names::default(),
             evidence: Evidence::default(),
             computed: Vec::new(),
+            undecoded: false,
             allowance: std::cell::Cell::new(MOST_EVALUATED),
             planted: HashMap::new(),
             extensions: HashMap::new(),
@@ -139,6 +144,7 @@ impl<'s> Machine<'s> {
             frame_end: None,
             ops: 0,
             calls: 0,
+            forwarded: 0,
             program: None,
             outer: Vec::new(),
             scratch: Vec::new(),
@@ -156,6 +162,7 @@ impl<'s> Machine<'s> {
         self.names.clear();
         self.evidence.clear();
         self.computed.clear();
+        self.undecoded = false;
         self.allowance.set(MOST_EVALUATED);
         self.planted.clear();
         self.protocol = 0;
@@ -164,6 +171,7 @@ impl<'s> Machine<'s> {
         self.outer.clear();
         self.ops = 0;
         self.calls = 0;
+        self.forwarded = 0;
     }
 
     /// Refuses lines of more than `bytes`, for a look at data that may be anything.
@@ -233,6 +241,15 @@ impl<'s> Machine<'s> {
     #[must_use]
     pub fn source(&self) -> &'s dyn ReadAt {
         self.reader.source()
+    }
+
+    /// The limit that kept the run from looking at everything, though it went on.
+    #[must_use]
+    pub fn exhausted(&self) -> Option<Exceeded> {
+        if self.names.is_full() {
+            return Some(Exceeded { what: "imported names", limit: super::names::MOST_NAME_BYTES as u64 });
+        }
+        self.cells.is_exhausted().then_some(Exceeded { what: "items looked at", limit: super::value::MOST_LOOKS })
     }
 
     /// Offset at which the stream began.
@@ -306,9 +323,13 @@ impl<'s> Machine<'s> {
 
     /// The whole content of a string or bytes that evaluation may look at; None when it has had enough.
     pub(super) fn whole(&self, value: Value) -> Option<Vec<u8>> {
+        let left = self.allowance.get();
+        if left == 0 {
+            return None;
+        }
         let content = self.content(value, LONGEST_LITERAL.saturating_add(1))?;
-        self.allowance.set(self.allowance.get().checked_sub(content.len())?);
-        (content.len() <= LONGEST_LITERAL).then_some(content)
+        self.allowance.set(left.saturating_sub(content.len()));
+        (content.len() <= LONGEST_LITERAL.min(left)).then_some(content)
     }
 
     /// True for a `str`, false for bytes, None for anything else.

@@ -6,6 +6,9 @@ use super::role::{Role, role};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
 const MOST_NAMES: usize = 1 << 20;
+/// Bytes of names, and of string arguments, that are kept for one stream.
+pub(super) const MOST_NAME_BYTES: usize = 64 << 20;
+const MOST_TEXT_BYTES: usize = 16 << 20;
 /// Longest module or attribute path that is kept.
 pub const LONGEST_NAME: usize = 4096;
 
@@ -30,6 +33,8 @@ pub struct Name {
     pub named: u64,
     /// How often it is taken off the stack unused.
     pub popped: u64,
+    /// How often it was only the way to one of its attributes.
+    pub walked: u64,
     pub(super) uses: Option<u32>,
 }
 
@@ -64,6 +69,9 @@ pub struct Names {
     list: Vec<Name>,
     uses: Vec<Use>,
     index: HashMap<Box<[u8]>, u32>,
+    name_bytes: usize,
+    text_bytes: usize,
+    full: bool,
 }
 
 /// Where and by what a name is named.
@@ -85,6 +93,15 @@ impl Names {
         self.list.clear();
         self.uses.clear();
         self.index.clear();
+        self.name_bytes = 0;
+        self.text_bytes = 0;
+        self.full = false;
+    }
+
+    /// True if there were more names than are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// The names in the order of their first appearance.
@@ -113,6 +130,19 @@ impl Names {
         self.uses.get_mut(usize::try_from(id).ok()?)
     }
 
+    /// The last use of `name` with such arguments.
+    pub(super) fn use_with(&self, name: u32, arguments: &str) -> Option<u32> {
+        let mut next = self.get(name)?.uses;
+        while let Some(id) = next {
+            let known = self.uses.get(usize::try_from(id).ok()?)?;
+            if known.arguments == arguments {
+                return Some(id);
+            }
+            next = known.next;
+        }
+        None
+    }
+
     /// The index of `module` and `function`, separated by a NUL in `key`; None when the table is full.
     pub(super) fn intern(&mut self, key: &[u8], naming: Naming) -> Option<u32> {
         if let Some(&id) = self.index.get(key) {
@@ -121,7 +151,9 @@ impl Names {
             }
             return Some(id);
         }
-        if self.list.len() >= MOST_NAMES {
+        self.name_bytes = self.name_bytes.saturating_add(key.len());
+        if self.list.len() >= MOST_NAMES || self.name_bytes > MOST_NAME_BYTES {
+            self.full = true;
             return None;
         }
         let id = u32::try_from(self.list.len()).ok()?;
@@ -130,7 +162,19 @@ impl Names {
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
-        self.list.push(Name { module, function, opcode, at, len, protocol, role, named: 1, popped: 0, uses: None });
+        self.list.push(Name {
+            module,
+            function,
+            opcode,
+            at,
+            len,
+            protocol,
+            role,
+            named: 1,
+            popped: 0,
+            walked: 0,
+            uses: None,
+        });
         self.index.insert(key.into(), id);
         Some(id)
     }
@@ -160,7 +204,11 @@ impl Names {
         let id = u32::try_from(self.uses.len()).ok()?;
         let entry = self.get_mut(name)?;
         let next = entry.uses.replace(id);
-        let Fresh { usage, by, arguments, call, texts } = fresh;
+        let Fresh { usage, by, arguments, call, mut texts } = fresh;
+        self.text_bytes = self.text_bytes.saturating_add(texts.iter().map(String::len).sum());
+        if self.text_bytes > MOST_TEXT_BYTES {
+            texts.clear();
+        }
         self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, next });
         Some(id)
     }

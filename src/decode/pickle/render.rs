@@ -34,7 +34,6 @@ impl Machine<'_> {
         let mut texts = Vec::new();
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(64) {
             if texts.len() < MOST_TEXTS
-                && self.is_text(item).is_some()
                 && let Some(text) = self.content(item, LONGEST_ARGUMENT)
             {
                 texts.push(String::from_utf8_lossy(&text).into_owned());
@@ -139,7 +138,11 @@ impl Machine<'_> {
         out.push('\'');
         let content = self.content(value, LONGEST_STRING.saturating_add(1)).unwrap_or_default();
         let cut = content.len() > LONGEST_STRING;
-        for c in String::from_utf8_lossy(content.get(..LONGEST_STRING).unwrap_or(&content)).chars() {
+        let shown = content.get(..LONGEST_STRING).unwrap_or(&content);
+        // Bytes one by one, as Python shows them; text by its characters.
+        let bytes = self.is_text(value) == Some(false);
+        let text = if bytes { shown.iter().copied().map(char::from).collect() } else { String::from_utf8_lossy(shown) };
+        for c in text.chars() {
             match c {
                 '\'' | '\\' => {
                     out.push('\\');
@@ -148,7 +151,7 @@ impl Machine<'_> {
                 '\n' => out.push_str("\\n"),
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
-                c if c.is_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
+                c if c.is_control() || (bytes && !c.is_ascii()) => drop(write!(out, "\\x{:02x}", u32::from(c))),
                 c => out.push(c),
             }
         }

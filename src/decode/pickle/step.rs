@@ -12,6 +12,8 @@ use crate::bytes::{Exceeded, Malformed};
 const HUGE_INDEX: u64 = 1 << 26;
 /// Values of eight bytes each that make a gigabyte.
 const HUGE_SIZE: f32 = 134_217_728.0;
+/// Items of a persistent id that are told.
+const MOST_ID_ITEMS: usize = 16;
 /// Longest module and name of a text opcode that are looked at.
 const LONGEST_NAMES: usize = 8192;
 /// Arguments, keywords and state of a node that has none.
@@ -136,7 +138,7 @@ impl Machine<'_> {
     }
 
     fn underflow(&mut self, by: By) -> End {
-        self.odd("stack-underflow", by, |_| format!("{} finds no operand", by.mnemonic()));
+        self.odd("stack-underflow", by, |_| String::new());
         End::Broken(Malformed { at: by.at, what: "an opcode finds no operand on the stack" })
     }
 
@@ -388,7 +390,8 @@ impl Machine<'_> {
             [kind, class @ Value::Global(_), _, _] if self.item_text(*kind) == "module" => Some(*class),
             _ => None,
         });
-        let texts: Vec<String> = items.unwrap_or_else(|| vec![id]).iter().map(|&item| self.item_text(item)).collect();
+        let texts: Vec<String> =
+            items.unwrap_or_else(|| vec![id]).iter().take(MOST_ID_ITEMS).map(|&item| self.item_text(item)).collect();
         if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
             self.odd("persistent-id", by, |machine| machine.show(id));
         }

@@ -215,7 +215,7 @@ impl Machine<'_> {
     }
 
     /// A function of `builtins` or `operator` that makes or changes a string or sequence.
-    pub(super) fn function(&mut self, id: u32, items: &[Value], by: By, _depth: u8) -> Option<Value> {
+    pub(super) fn function(&mut self, id: u32, items: &[Value], by: By) -> Option<Value> {
         let function = self.names.get(id)?.function.clone();
         let first = items.first().copied();
         match function.trim_matches('_') {
@@ -365,7 +365,7 @@ impl Machine<'_> {
     }
 
     /// `read`, `write` or `unknown`, by the mode that `open` is given.
-    pub(super) fn open_mode(&self, _id: u32, items: &[Value], keywords: Value) -> &'static str {
+    pub(super) fn open_mode(&self, items: &[Value], keywords: Value) -> &'static str {
         let pairs = self.cells.items(keywords).unwrap_or_default();
         let named = pairs.chunks_exact(2).find_map(|pair| match *pair {
             [key, value] if self.name_text(key).as_deref() == Some(b"mode") => Some(value),

@@ -82,11 +82,15 @@ const KEPT: u64 = 2 << 20;
 /// Items that one container keeps: enough for arguments, tables and strings in pieces.
 pub const KEPT_ITEMS: usize = 4096;
 
+/// Items that may be looked at in one stream, so that looking at the same large container again and again ends.
+pub const MOST_LOOKS: u64 = 256 << 20;
+
 /// The ring of cells.
 #[derive(Debug, Default)]
 pub struct Cells {
     ring: Vec<Value>,
     next: u64,
+    looks: std::cell::Cell<u64>,
 }
 
 impl Cells {
@@ -94,6 +98,7 @@ impl Cells {
     pub fn clear(&mut self) {
         self.ring.clear();
         self.next = 0;
+        self.looks.set(0);
     }
 
     /// Builds a node from its cells.
@@ -213,12 +218,24 @@ impl Cells {
         }
     }
 
+    /// True if containers were looked at so often that they no longer are.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.looks.get() > MOST_LOOKS
+    }
+
+    /// Pays for a look at so many items.
+    fn look(&self, items: usize) -> Option<()> {
+        self.looks.set(self.looks.get().saturating_add(items as u64));
+        (!self.is_exhausted()).then_some(())
+    }
+
     /// True if one of the kept items of a list, dict or set, in any order, is like that.
     #[must_use]
     pub fn any(&self, container: Value, like: impl Fn(Value) -> bool) -> bool {
         let mut chunk = self.field(container, 2);
         // A chain is no longer than the ring, and goes back only.
-        while self.kind(chunk) == Some(Kind::Chunk) {
+        while self.kind(chunk) == Some(Kind::Chunk) && self.look(self.len(chunk)).is_some() {
             if (3_u64..).take(self.len(chunk)).any(|field| like(self.field(chunk, field))) {
                 return true;
             }
@@ -234,6 +251,7 @@ impl Cells {
         if len > KEPT_ITEMS {
             return None;
         }
+        self.look(len)?;
         let run = |node: Value, first: u64, len: usize| -> Vec<Value> {
             (first..).take(len).map(|field| self.field(node, field)).collect()
         };

@@ -1,7 +1,7 @@
 //! ZIP as a hostile file may be: every view of it that some reader takes.
 //!
 //! Readers disagree about ZIP. Most trust the central directory, streaming ones the local headers, and they differ in
-//! which end record they take (see [`end`]). [`Archive::read`] therefore returns each *physical* member once, with
+//! which end record they take (see `end.rs`). [`Archive::read`] therefore returns each *physical* member once, with
 //! what both of its headers say, together with members that only another directory or only a local header names, and
 //! the regions that belong to nothing. It never chooses a view and never judges a difference.
 //!

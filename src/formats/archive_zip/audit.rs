@@ -37,7 +37,7 @@ impl Container {
         self.audit_duplicates(scan)?;
         self.audit_end(scan);
         if let Some(entry) = self.archive.overlapping.first().and_then(|&n| self.archive.entries.get(n)) {
-            let detail = format!("{} members share bytes with others", self.archive.overlapping.len());
+            let detail = format!("members concerned: {}", self.archive.overlapping.len());
             state(scan, entry, "bomb-overlap", &detail);
         }
         for &region in self.archive.regions.iter().filter(|_| self.archive.has_end) {
@@ -103,7 +103,10 @@ impl Container {
                 }
             }
             let Some(entry) = group.last().and_then(|&n| self.archive.entries.get(n)) else { continue };
-            let detail = format!("{} members, {} different contents", group.len(), contents.len());
+            let detail = match contents.len() {
+                1 => format!("{} members of equal content", group.len()),
+                many => format!("{} members, {many} contents", group.len()),
+            };
             let anomaly = if contents.len() > 1 { "duplicate-name-differs" } else { "duplicate-name" };
             state(scan, entry, anomaly, &detail);
         }
@@ -137,7 +140,9 @@ fn audit_names(scan: &mut Scan<'_>, entry: &Entry) {
     let unicode = entry.unicode_name.as_deref().map(str::to_owned);
     for name in [Some(entry.display_name()), local, unicode].into_iter().flatten() {
         if let Some(why) = member_path::escape(&name) {
-            state(scan, entry, "path-traversal", why);
+            let length = entry.end.saturating_sub(entry.at);
+            let container = FORMAT.name;
+            scan.fact(entry.at, length, Fact::Member { anomaly: "path-traversal", member: &name, container, detail: why });
             return;
         }
     }
@@ -209,12 +214,14 @@ fn compare(central: &Header, local: &Header) -> Vec<String> {
     let fields = [
         ("size", central.size, local.size),
         ("compressed size", central.compressed, local.compressed),
-        ("CRC", u64::from(central.crc), u64::from(local.crc)),
     ];
     for (field, central, local) in fields {
         if central != local && !(unstated && local == 0) {
             differences.push(format!("{field}: central {central}, local {local}"));
         }
+    }
+    if central.crc != local.crc && !(unstated && local.crc == 0) {
+        differences.push(format!("CRC: central {:#010x}, local {:#010x}", central.crc, local.crc));
     }
     differences
 }

@@ -89,7 +89,11 @@ impl Container {
         let refusing = header.flags & REFUSING;
         let known = matches!(header.method, STORED | DEFLATE);
         if !known {
-            state(scan, entry, "unsupported-method", &format!("method {} ({})", header.method, method_name(header)));
+            let method = format!("method {} ({})", header.method, method_name(header));
+            match decoded {
+                Some(_) => state(scan, entry, "flag-lies", &format!("{method}, but the data can be read")),
+                None => state(scan, entry, "unsupported-method", &method),
+            }
         }
         let Some(decoded) = decoded else {
             scan.unread(scan.input.name.member(entry.display_name()), "a compression method that cannot be read", true);
@@ -97,8 +101,8 @@ impl Container {
         };
         if refusing != 0 && known {
             if !is_plain(scan, entry, header, &decoded)? {
-                let what = if refusing & ENCRYPTED != 0 { "encrypted" } else { "patched or masked data" };
-                state(scan, entry, "encrypted", &format!("flags {refusing:#x}: {what}"));
+                let what = if refusing & ENCRYPTED != 0 { "" } else { ", patched or masked data" };
+                state(scan, entry, "encrypted", &format!("flags {refusing:#x}{what}"));
                 scan.unread(scan.input.name.member(entry.display_name()), "the member is encrypted", true);
                 return Ok(None);
             }

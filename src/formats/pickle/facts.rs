@@ -1,7 +1,7 @@
 //! From what a run leaves behind to facts.
 
 use crate::decode::pickle::Machine;
-use crate::decode::pickle::names::{Name, Use};
+use crate::decode::pickle::names::{MODULE, Name, Use};
 use crate::fact::Fact;
 use crate::formats::Scan;
 
@@ -65,7 +65,9 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
         }
     }
     for (name, used) in names.all().iter().zip(used) {
-        if !used {
+        // A module that was fetched for one of its attributes is told with the attribute.
+        let way = name.function == MODULE && name.walked >= name.named;
+        if !used && !way {
             named(scan, name, place, stream, None);
         }
     }

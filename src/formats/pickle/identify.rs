@@ -51,9 +51,16 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
     }
 }
 
-/// A first byte that is no opcode, or one that needs an operand on the stack: no machine has to be built.
+/// A first byte that is no opcode, one that needs an operand on the stack, or one with an operand that no writer gives
+/// it: no machine has to be built.
 fn cannot_begin(head: &[u8]) -> bool {
     match head.first() {
+        // The loader would be asked for an object of that name before anything else is done; no name of an object has
+        // control characters. So much else begins with the letter, ZIP archives above all.
+        Some(&opcode::PERSID) => {
+            let name = head.get(1..).unwrap_or_default().split(|&byte| byte == b'\n').next().unwrap_or_default();
+            !name.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+        }
         Some(&first) => {
             opcode::layout(first).is_none()
                 || matches!(
@@ -156,6 +163,7 @@ mod tests {
             b"\x80\x04\x00\x01\x02\x03",
             b"\x93NUMPY\x01\0v\0{'descr'",
             b"PK\x03\x04",
+            b"PK\x03\x04\0\0\x08\x08\0\0\x12\0name\n\x80\x02}q\0cos\nsystem\n)R.",
             b"\x89PNG\r\n\x1a\n",
             b"\x7fELF\x02",
             b"]]]]]]]]",

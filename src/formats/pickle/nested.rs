@@ -25,9 +25,9 @@ pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Pla
         if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
             continue;
         }
-        let clean = depth < DEEPEST && look(scan, machine, nested, place, stream, depth);
+        let found = if depth < DEEPEST { look(scan, machine, nested, place, stream, depth) } else { "opaque" };
         if let Purpose::Loaded(used, _) = nested.purpose {
-            verdicts.push((used, if clean { "clean" } else { "opaque" }));
+            verdicts.push((used, found));
         }
     }
     verdicts
@@ -37,25 +37,33 @@ fn same(a: &Content, b: &Content) -> bool {
     matches!((a, b), (Content::Extent(a), Content::Extent(b)) if a == b)
 }
 
-/// Runs nested bytes. True if they are whole pickles to the end.
-fn look(scan: &mut Scan<'_>, outer: &Machine<'_>, nested: &Nested, place: Place, stream: u64, depth: u64) -> bool {
-    let Some((source, inner)) = open(outer, nested, place) else { return false };
+/// Runs nested bytes. `clean` if they are whole pickles to the end that call nothing and make no objects, `dirty` if
+/// they do, `opaque` if they cannot be read.
+fn look(
+    scan: &mut Scan<'_>,
+    outer: &Machine<'_>,
+    nested: &Nested,
+    place: Place,
+    stream: u64,
+    depth: u64,
+) -> &'static str {
+    let Some((source, inner)) = open(outer, nested, place) else { return "opaque" };
     let torch = matches!(nested.purpose, Purpose::Loaded(_, true));
     let persistence = if torch { Persistence::Torch } else { Persistence::None };
     let mut machine = Machine::new(&*source, persistence);
     machine.limit_lines(1 << 20);
-    let (mut at, mut clean) = (0, true);
+    let (mut at, mut found) = (0, "clean");
     loop {
         machine.begin(at);
         let stopped = matches!(machine.run(scan.budget, u64::MAX), Some(End::Stop));
         let whole = stopped && (torch || machine.offset() >= source.len());
         match nested.purpose {
-            Purpose::Data if !whole || !does_something(&machine) => return false,
+            Purpose::Data if !whole || !does_something(&machine) => return "opaque",
             // Raw storages follow the pickles of a checkpoint.
-            Purpose::Loaded(_, true) if at > 0 && !stopped && machine.names().all().is_empty() => return clean,
+            Purpose::Loaded(_, true) if at > 0 && !stopped && machine.names().all().is_empty() => return found,
             Purpose::Data => {
                 if reaches_interpreter(&machine) {
-                    let detail = format!("a literal of {} bytes is a pickle that calls", source.len());
+                    let detail = format!("{} bytes", source.len());
                     let effect = Fact::Opcode { effect: "nested-pickle", opcode: "", detail: &detail, stream };
                     scan.fact(place.offset(nested.at), 0, effect);
                 }
@@ -64,10 +72,14 @@ fn look(scan: &mut Scan<'_>, outer: &Machine<'_>, nested: &Nested, place: Place,
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
-        clean &= stopped && verdicts.iter().all(|(_, word)| *word == "clean");
+        if !machine.names().uses().is_empty() || !machine.evidence().anomalies.is_empty() {
+            found = "dirty";
+        } else if (!stopped || machine.exhausted().is_some()) && found == "clean" {
+            found = "opaque";
+        }
         at = machine.offset();
         if !stopped || !torch || at >= source.len() {
-            return clean && stopped;
+            return found;
         }
     }
 }

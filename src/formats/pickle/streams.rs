@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::facts::{self, Place};
 use super::salvage::{self, Salvage};
 use super::{Dialect, PersistentId, Summary, halt, nested};
+use crate::bytes::Exceeded;
 use crate::decode::pickle::{End, Machine, Persistence};
 use crate::fact::Fact;
 use crate::formats::{Halt, Scan};
@@ -22,13 +23,15 @@ pub(super) struct Walk {
     dialect: Dialect,
     /// The outcome so far.
     pub(super) summary: Summary,
+    /// A limit that kept a run from looking at everything.
+    exhausted: Option<Exceeded>,
     /// The highest protocol seen.
     pub(super) protocol: u8,
 }
 
 impl Walk {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, summary: Summary::default(), protocol: 0 }
+        Self { dialect, summary: Summary::default(), exhausted: None, protocol: 0 }
     }
 
     /// Interprets what begins at `offset`, and everything behind it that is a pickle.
@@ -61,11 +64,13 @@ impl Walk {
                 machine.set_persistence(Persistence::Torch);
             }
             if at >= source.len() {
-                return Ok(self);
+                break;
             }
         }
-        self.look_behind(scan, &mut machine, &mut salvage, false);
-        salvage.exhausted.map_or(Ok(self), |exceeded| Err(exceeded.into()))
+        if self.summary.end < source.len() {
+            self.look_behind(scan, &mut machine, &mut salvage, false);
+        }
+        self.exhausted.or(salvage.exhausted).map_or(Ok(self), |exceeded| Err(exceeded.into()))
     }
 
     /// States what a run found.
@@ -76,6 +81,7 @@ impl Walk {
         self.summary.persistent.extend(ids.map(|id| PersistentId { at: id.at, items: id.items.clone() }));
         self.summary.streams = self.summary.streams.saturating_add(u64::from(stopped));
         self.protocol = self.protocol.max(machine.protocol());
+        self.exhausted = self.exhausted.or(machine.exhausted());
     }
 
     /// Searches what no loader has been seen to read for pickles, and says that it is there.

@@ -127,14 +127,13 @@ impl Storages {
         let rest = archive.entries.iter().enumerate().filter(|(n, entry)| {
             entry.name.starts_with(folder.as_bytes()) && !entry.is_folder() && !named.contains(n)
         });
-        let (mut count, mut bytes, mut first) = (0_u64, 0_u64, None);
+        let (mut bytes, mut first) = (0_u64, None);
         for (_, entry) in rest {
-            count = count.saturating_add(1);
             bytes = bytes.saturating_add(entry.header().size);
             first.get_or_insert_with(|| entry.display_name());
         }
         if let Some(first) = first.filter(|_| bytes >= UNREFERENCED) {
-            structure(scan, "unreferenced-storage", &format!("{count} members, the first is {first}"), bytes);
+            structure(scan, "unreferenced-storage", &format!("{bytes} bytes, first in {first}"), bytes);
         }
     }
 }

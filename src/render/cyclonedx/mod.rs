@@ -1,6 +1,6 @@
 //! CycloneDX: the inventory of models as a bill of materials (ML-BOM), with findings as vulnerabilities.
 //!
-//! The document is built with the typed model of version 1.5 and lifted to 1.6 or 1.7 in [`lift`]: those versions add
+//! The document is built with the typed model of version 1.5 and lifted to 1.6 or 1.7 in `lift.rs`: those versions add
 //! where in a file something was seen. What a file says about itself — licence, task, architecture — is a claim; what
 //! was read from its bytes — format, digest, tensors — carries evidence.
 
