@@ -29,7 +29,7 @@ pub struct Telling {
     /// Print results only: no progress, no notes
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
     pub quiet: bool,
-    /// Print more: every finding with its reason, every file with its coverage; twice for timings
+    /// Print more: full explanations, suppressed and fixed findings, skipped files by name
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub verbose: u8,
     /// When to use colours
@@ -129,7 +129,7 @@ pub struct What {
     /// Do not scan files that match; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Also scan what ignore files (.gitignore, .ignore) leave out
+    /// Also look into the stores of version control (.git); what git ignores is scanned in any case
     #[arg(long)]
     pub no_ignore: bool,
     /// Flags of remote targets.

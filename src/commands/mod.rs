@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod formats;
 pub mod inspect;
 pub mod man;
+pub mod reference;
 pub mod render;
 pub mod rules;
 pub mod scan;

@@ -104,7 +104,12 @@ impl Ran {
     /// Fails the test unless standard output has this text, wrapped or not.
     pub(crate) fn says(self, text: &str) -> Self {
         let flat = self.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(self.stdout.contains(text) || flat.contains(text), "{text:?} is not in:\n{}\n{}", self.stdout, self.stderr);
+        assert!(
+            self.stdout.contains(text) || flat.contains(text),
+            "{text:?} is not in:\n{}\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 

@@ -20,6 +20,11 @@ fn check(path: &str, generated: &str) {
 }
 
 #[test]
+fn the_page_of_the_command_line_is_up_to_date() {
+    check("docs/generated/cli.md", &modelaudit::commands::reference::markdown());
+}
+
+#[test]
 fn rules_page_is_up_to_date() {
     check("RULES.md", &doc::rules_markdown(RuleSet::shipped()));
 }

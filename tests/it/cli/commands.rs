@@ -98,7 +98,8 @@ fn configuration_is_written_checked_and_shown() {
     folder.run("config").arg("check").run().exits(0).says(".modelaudit.toml: no mistakes");
     let folder = folder.write(".modelaudit.toml", "fail_on = \"high\"\n[severity]\nS101 = \"low\"\n");
     let shown = folder.run("config").args(["show", "--strict"]).env("MODELAUDIT_TIMEOUT", "5").run().exits(0);
-    let shown = shown.says("# configuration file: .modelaudit.toml").says("fail_on = \"high\"").says("# .modelaudit.toml:1");
+    let shown =
+        shown.says("# configuration file: .modelaudit.toml").says("fail_on = \"high\"").says("# .modelaudit.toml:1");
     let shown = shown.says("strict = true").says("timeout = 5").says("MODELAUDIT_TIMEOUT").says("\"S101\" = \"low\"");
     // What is shown is a configuration again.
     let again = Folder::new().write("again.toml", &shown.stdout);

@@ -11,6 +11,12 @@ const CALLS: &[u8] = b"\x80\x02cos\nsystem\nX\x14\x00\x00\x00# modelaudit-fixtur
 const DATA: &[u8] = b"\x80\x02]q\x00(K\x01K\x02e.";
 const EVAL: &[u8] = b"\x80\x02c__builtin__\neval\nX\x01\x00\x00\x001\x85R.";
 
+/// A pickle of numbers, unlike any other file here.
+fn numbers(first: u8) -> Vec<u8> {
+    let items = (first..200).flat_map(|number| [b'K', number]);
+    b"\x80\x02](".iter().copied().chain(items).chain(*b"e.").collect()
+}
+
 /// `origin` with `main`, and `feature` that adds a malicious file, replaces what another calls, and renames a third.
 fn origin() -> Scratch {
     let scratch = Scratch::folder();
@@ -19,14 +25,14 @@ fn origin() -> Scratch {
     origin.git(&["init", "-q", "-b", "main"]);
     origin.write("model.safetensors", bytes_of(SAFE));
     origin.write("untouched.pkl", CALLS);
-    origin.write("another.pt", bytes_of("torch/shared.pt"));
+    origin.write("another.pt", numbers(0));
     origin.write("changing.pkl", EVAL);
     origin.write("third.pkl", CALLS);
     origin.write("README.md", "text");
     origin.commit("base");
     origin.git(&["checkout", "-q", "-b", "feature"]);
     origin.write("model.pt", bytes_of(EVIL));
-    origin.write("another.pt", bytes_of("torch/half.pt"));
+    origin.write("another.pt", numbers(1));
     origin.write("changing.pkl", DATA);
     origin.git(&["mv", "third.pkl", "renamed.pkl"]);
     origin.write("README.md", "other text");
@@ -52,7 +58,9 @@ fn states(report: &Value) -> Vec<String> {
 
 fn changes(report: &Value) -> Vec<String> {
     let all = report["diff"]["changed"].as_array().unwrap_or_else(|| panic!("{report:#}"));
-    all.iter().map(|change| format!("{} {}", change["change"].as_str().unwrap(), change["path"].as_str().unwrap())).collect()
+    all.iter()
+        .map(|change| format!("{} {}", change["change"].as_str().unwrap(), change["path"].as_str().unwrap()))
+        .collect()
 }
 
 const CHANGES: [&str; 4] = ["modified another.pt", "modified changing.pkl", "added model.pt", "renamed renamed.pkl"];
@@ -151,7 +159,10 @@ fn a_bare_repository_has_no_working_tree_to_read() {
     let scratch = origin();
     scratch.git(&["clone", "-q", "--bare", "origin", "bare.git"]);
     let report = diff(&scratch.at("bare.git"), &["--base", "main", "--head", "feature"]);
-    assert_eq!((changes(&report), states(&report)), (CHANGES.map(str::to_owned).to_vec(), STATES.map(str::to_owned).to_vec()));
+    assert_eq!(
+        (changes(&report), states(&report)),
+        (CHANGES.map(str::to_owned).to_vec(), STATES.map(str::to_owned).to_vec())
+    );
 }
 
 #[test]
@@ -165,14 +176,21 @@ fn what_is_staged_is_what_will_be_committed() {
     // The index has it, whatever the working tree says now.
     origin.write("next.pkl", DATA);
     let report = diff(&origin, &["--staged"]);
-    assert_eq!((changes(&report), states(&report)), (vec!["added next.pkl".to_owned()], vec!["next.pkl S101 new".to_owned()]));
+    assert_eq!(
+        (changes(&report), states(&report)),
+        (vec!["added next.pkl".to_owned()], vec!["next.pkl S101 new".to_owned()])
+    );
 }
 
 #[test]
 fn a_wrong_base_is_an_error() {
     let scratch = origin();
     let origin = scratch.at("origin");
-    scan(&origin).args(["--diff", "no-such-branch"]).run().exits(2).warns("revision `no-such-branch` is not in this repository");
+    scan(&origin)
+        .args(["--diff", "no-such-branch"])
+        .run()
+        .exits(2)
+        .warns("revision `no-such-branch` is not in this repository");
     scan(&origin).args(["--base", "no-such-branch"]).run().exits(2);
     scan(&scratch).args(["--diff", "main"]).run().exits(2);
 }

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{EVIL, Folder, PLAIN, SAFE, bytes_of, codes};
 
-/// The files of a JSON report's coverage.
+/// The files of a JSON report that were read.
 fn files(report: &Value) -> Vec<&str> {
-    report["coverage"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect()
+    let all = report["coverage"].as_array().unwrap().iter();
+    all.filter(|file| file["status"] == "complete").map(|file| file["path"].as_str().unwrap()).collect()
 }
 
 fn models() -> Folder {
@@ -45,16 +46,23 @@ fn files_are_included_and_excluded_by_glob() {
     assert_eq!(files(&scan(&["--include", "*.safetensors"])), ["safe.safetensors"]);
     assert_eq!(files(&scan(&["--exclude", "models/**"])), ["safe.safetensors"]);
     assert_eq!(files(&scan(&["--include", "models/**", "--exclude", "evil.*"])), ["models/old/plain.pt"]);
+    folder.scan().args(["-v", "--exclude", "models/**"]).run().exits(0).says("models/evil.pt: excluded");
     folder.scan().args(["--exclude", "["]).run().exits(2).warns("[");
 }
 
 #[test]
-fn ignore_files_hold_until_told_otherwise() {
-    let folder = models().write(".ignore", "evil.pt\n");
+fn nothing_hides_behind_an_ignore_file() {
+    let folder = models().write(".ignore", "evil.pt\n").write(".gitignore", "*.pt\n");
+    folder.scan().run().exits(1);
+    // A store of version control is left out, a folder that only has its name is not.
+    std::fs::remove_file(folder.file("models/evil.pt")).unwrap();
+    let folder = folder.with(EVIL, ".git/evil.pt");
+    folder.scan().run().exits(1).says(".git/evil.pt");
+    let folder =
+        folder.write(".git/HEAD", "ref: refs/heads/main\n").write(".git/objects/a", "").write(".git/refs/a", "");
     folder.scan().run().exits(0);
     folder.scan().arg("--no-ignore").run().exits(1);
-    // What is named is meant.
-    folder.scan().arg("models/evil.pt").run().exits(1);
+    folder.scan().arg(".git/evil.pt").run().exits(1);
 }
 
 #[test]
