@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{ClauseRow, Rule, RuleSet, Status};
 use crate::finding::Severity;
@@ -225,11 +226,11 @@ fn describe(rule: &Rule, clause: &ClauseRow) -> String {
     out
 }
 
-fn worded(value: &toml::Value) -> String {
+fn worded(value: &Value) -> String {
     match value {
-        toml::Value::Array(items) => items.iter().map(worded).collect::<Vec<_>>().join(" or "),
-        toml::Value::String(text) if text.is_empty() => "empty".into(),
-        toml::Value::String(text) => format!("`{text}`"),
+        Value::Array(items) => items.iter().map(worded).collect::<Vec<_>>().join(" or "),
+        Value::String(text) if text.is_empty() => "empty".into(),
+        Value::String(text) => format!("`{text}`"),
         other => format!("`{other}`"),
     }
 }

@@ -41,11 +41,11 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn of(value: &toml::Value) -> Option<Self> {
+    fn of(value: &Json) -> Option<Self> {
         match value {
-            toml::Value::String(text) => Some(Self::Text(text.clone())),
-            toml::Value::Boolean(truth) => Some(Self::Bool(*truth)),
-            toml::Value::Integer(number) => u64::try_from(*number).ok().map(Self::Int),
+            Json::String(text) => Some(Self::Text(text.clone())),
+            Json::Bool(truth) => Some(Self::Bool(*truth)),
+            Json::Number(number) => number.as_u64().map(Self::Int),
             _ => None,
         }
     }
@@ -115,7 +115,7 @@ impl Clause {
                 || (kind == Kind::Global && DERIVED.contains(&field))
                 || (row.group && field == "names")
         };
-        let conditions = |table: &BTreeMap<String, toml::Value>| {
+        let conditions = |table: &BTreeMap<String, Json>| {
             table
                 .iter()
                 .map(|(field, value)| {

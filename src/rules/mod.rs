@@ -14,7 +14,8 @@ mod watch;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 pub use globals::{Class, GlobalEntry, GlobalTable};
@@ -27,31 +28,18 @@ use crate::finding::Severity;
 use crate::report::RuleInfo;
 use matcher::Clause;
 
-/// The rule rows, one file for each family.
-const ROWS: &[(&str, &str)] = &[
-    ("s1-imports", include_str!("../../data/rules/s1-imports.toml")),
-    ("s2-pickle", include_str!("../../data/rules/s2-pickle.toml")),
-    ("s3-network", include_str!("../../data/rules/s3-network.toml")),
-    ("s4-files", include_str!("../../data/rules/s4-files.toml")),
-    ("s5-code", include_str!("../../data/rules/s5-code.toml")),
-    ("s6-encoding", include_str!("../../data/rules/s6-encoding.toml")),
-    ("s7-secrets", include_str!("../../data/rules/s7-secrets.toml")),
-    ("s8-weights", include_str!("../../data/rules/s8-weights.toml")),
-    ("s9-integrity", include_str!("../../data/rules/s9-integrity.toml")),
-    ("s10-provenance", include_str!("../../data/rules/s10-provenance.toml")),
-    ("s11-frameworks", include_str!("../../data/rules/s11-frameworks.toml")),
-    ("s12-configuration", include_str!("../../data/rules/s12-configuration.toml")),
-];
+/// The rows of `data/rules/` as one JSON document, in the order of their codes. `tests/it/generated.rs` writes it:
+/// parsing the TOML at every start would take longer than scanning most files.
+const ROWS: &str = include_str!("../../data/generated/rules.json");
 
 /// The rules that this build ships.
 static SHIPPED: LazyLock<RuleSet> = LazyLock::new(|| {
     // The rows are part of the program and `tests/it/rules.rs` compiles them: a failure here cannot reach a user.
-    RuleSet::compile(ROWS.iter().map(|(_, text)| *text), GlobalTable::shipped())
-        .unwrap_or_else(|error| panic!("data/rules: {error}"))
+    RuleSet::with_globals(GlobalTable::shipped()).unwrap_or_else(|error| panic!("data/rules: {error}"))
 });
 
 /// One row as written in `data/rules/`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// `S101`; append-only.
@@ -69,38 +57,38 @@ pub struct Rule {
     #[serde(deserialize_with = "paragraphs")]
     pub fix: String,
     /// CWE numbers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cwe: Vec<u32>,
     /// MITRE ATLAS technique ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub atlas: Vec<String>,
     /// CVE ids of loader faults that the rule is about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cve: Vec<String>,
     /// Links that do not follow from the ids above, see [`Rule::links`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refs: Vec<String>,
     /// SARIF precision: `very-high`, `high`, `medium`, `low`.
     pub precision: String,
     /// Prisma AIRS policies it belongs to, by their short keys: `LTE`, `RTE`, `KFO`, `ARB`, `SUS`, `FMT`, `LIC`,
     /// `BLK`, `ORG`, `LOC`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prisma: Vec<String>,
     /// Codes of other catalogues for the same thing.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
     /// Version that introduced it.
     pub since: String,
     /// `planned`: no format can state the evidence yet, so it has no clauses.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// Which facts it is about.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub on: Vec<ClauseRow>,
 }
 
 /// The state of a row that is not in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Listed, not yet produced.
@@ -110,34 +98,34 @@ pub enum Status {
 }
 
 /// One clause as written: a kind of fact and what must hold for it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClauseRow {
     /// Kind of fact.
     pub fact: String,
     /// Subject: exact texts, globs, or `@set`. Any of them. Empty: every subject.
-    #[serde(default, rename = "match")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "match")]
     pub matches: Vec<String>,
     /// Field values that must hold; a list means any of them.
-    #[serde(default)]
-    pub when: BTreeMap<String, toml::Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub when: BTreeMap<String, Json>,
     /// Field values that must not hold.
-    #[serde(default)]
-    pub unless: BTreeMap<String, toml::Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unless: BTreeMap<String, Json>,
     /// Regular expressions that fields must match, for text whose form decides: a path, a URL in a call.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub like: BTreeMap<String, String>,
     /// Declared grade that differs from the rule's default.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
     /// Sentence with `{field}` in it; a part in `[` `]` is left out when a field inside is empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Never a finding of its own: listed under `related_rules` of the finding that the same fact causes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub companion: bool,
     /// One finding a file: subjects are collected, `{names}` in the message lists them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub group: bool,
 }
 
@@ -147,6 +135,9 @@ pub enum RuleError {
     /// Not TOML, or not the shape of a row.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
+    /// The generated rows are not rows.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
     /// A row contradicts the facts or the sets.
     #[error("{code}: {what}")]
     Row {
@@ -185,7 +176,7 @@ impl RuleSet {
     /// # Errors
     /// None for the shipped rows.
     pub fn with_globals(globals: GlobalTable) -> Result<Self, RuleError> {
-        Self::compile(ROWS.iter().map(|(_, text)| *text), globals)
+        Self::from_rows(serde_json::from_str(ROWS)?, globals)
     }
 
     /// Compiles rows of TOML.
@@ -193,11 +184,10 @@ impl RuleSet {
     /// # Errors
     /// A row does not parse, or names a kind, field or set that does not exist.
     pub fn compile<'t>(texts: impl IntoIterator<Item = &'t str>, globals: GlobalTable) -> Result<Self, RuleError> {
-        let mut rules = Vec::new();
-        for text in texts {
-            rules.extend(toml::from_str::<File>(text)?.rule);
-        }
-        rules.sort_by_key(|rule| order(&rule.code));
+        Self::from_rows(rows(texts)?, globals)
+    }
+
+    fn from_rows(rules: Vec<Rule>, globals: GlobalTable) -> Result<Self, RuleError> {
         let mut clauses: Vec<Vec<Clause>> = Kind::ALL.iter().map(|_| Vec::new()).collect();
         for (index, rule) in rules.iter().enumerate() {
             for row in &rule.on {
@@ -250,7 +240,7 @@ impl RuleSet {
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        for text in ROWS.iter().map(|(_, text)| *text).chain(set::texts()) {
+        for text in [ROWS].into_iter().chain(set::texts()) {
             hash.update(text.as_bytes());
         }
         let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -260,6 +250,19 @@ impl RuleSet {
     fn clauses(&self, kind: Kind) -> &[Clause] {
         self.clauses.get(kind as usize).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Reads rows of TOML, ordered by their codes.
+///
+/// # Errors
+/// A text is not TOML, or not of the shape of rows.
+pub fn rows<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Vec<Rule>, toml::de::Error> {
+    let mut rules = Vec::new();
+    for text in texts {
+        rules.extend(toml::from_str::<File>(text)?.rule);
+    }
+    rules.sort_by_key(|rule| order(&rule.code));
+    Ok(rules)
 }
 
 impl Rule {

@@ -25,6 +25,17 @@ fn the_page_of_the_command_line_is_up_to_date() {
 }
 
 #[test]
+fn the_rows_that_are_compiled_in_are_those_of_the_tables() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/rules");
+    let texts: Vec<String> = std::fs::read_dir(folder)
+        .expect("the rows are there")
+        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("a table"))
+        .collect();
+    let rows = modelaudit::rules::rows(texts.iter().map(String::as_str)).expect("rows");
+    check("data/generated/rules.json", &(serde_json::to_string_pretty(&rows).expect("JSON") + "\n"));
+}
+
+#[test]
 fn rules_page_is_up_to_date() {
     check("RULES.md", &doc::rules_markdown(RuleSet::shipped()));
 }
