@@ -97,7 +97,7 @@ fn an_unreadable_file_is_an_error() {
         folder.scan().arg("dangling.pt").run().exits(2).says("dangling.pt: no such file or folder");
         folder.scan().arg("loop.pt").run().exits(2).says("error: loop.pt:");
         let locked = folder.file("safe.safetensors");
-        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
         // Nothing is locked for the superuser.
         if std::fs::File::open(&locked).is_err() {
             folder.scan().arg("safe.safetensors").run().exits(2).says("could not be opened");
