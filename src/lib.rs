@@ -18,6 +18,7 @@ pub mod commands;
 pub mod config;
 pub mod decode;
 pub mod escape;
+pub mod extension;
 pub mod fact;
 pub mod finding;
 pub mod formats;

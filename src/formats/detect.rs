@@ -5,6 +5,7 @@
 
 use super::{FORMATS, Format, FormatKind};
 use crate::bytes::Input;
+use crate::extension;
 use crate::fact::Fact;
 
 /// Bytes looked at from the front and from the end of an input.
@@ -60,63 +61,11 @@ pub fn detect(probe: &Probe<'_>) -> Detected {
     let mut formats: Vec<&'static Format> = FORMATS.iter().copied().filter(|f| (f.identify)(probe)).collect();
     let refined: Vec<&str> = formats.iter().filter_map(|format| format.refines).collect();
     formats.retain(|format| !refined.contains(&format.name));
-    Detected { formats, model_extension: is_model_extension(&probe.input.name.extension()) }
-}
-
-/// Extensions of model files whose format has no decoder in this build: scanned never, reported always.
-const UNREAD: &[&str] = &[
-    "bin",
-    "bst",
-    "cbm",
-    "ckpt",
-    "coreml",
-    "dat",
-    "dill",
-    "engine",
-    "gguf",
-    "ggml",
-    "h5",
-    "hdf5",
-    "joblib",
-    "keras",
-    "llamafile",
-    "mar",
-    "mlmodel",
-    "mnn",
-    "model",
-    "ncnn",
-    "nemo",
-    "npy",
-    "npz",
-    "onnx",
-    "ort",
-    "param",
-    "params",
-    "pb",
-    "pbtxt",
-    "pdiparams",
-    "pdmodel",
-    "pdparams",
-    "plan",
-    "pmml",
-    "pt2",
-    "pte",
-    "rda",
-    "rdata",
-    "rds",
-    "rknn",
-    "skops",
-    "t7",
-    "tflite",
-    "trt",
-    "ubj",
-    "weights",
-];
-
-/// True if files of that extension are model files.
-#[must_use]
-fn is_model_extension(extension: &str) -> bool {
-    UNREAD.contains(&extension) || FORMATS.iter().any(|format| format.extensions.contains(&extension))
+    let extension = probe.input.name.extension();
+    // An archive of any kind may hold a model; its name promises none, but a broken one must not pass unseen.
+    let model_extension =
+        extension::is_model(&extension) || FORMATS.iter().any(|f| f.extensions.contains(&&*extension));
+    Detected { formats, model_extension }
 }
 
 impl Detected {

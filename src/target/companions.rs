@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::git::{Entry, FileKind, Tree};
+use crate::extension::is_model;
 
 /// Models that one run brings in for their companions.
 const MAX_MODELS: usize = 1000;
@@ -49,57 +50,6 @@ const CONFIGURATIONS: &[&str] = &[
     "model-config.yaml",
     "params.json",
     ".gitattributes",
-];
-
-/// Extensions of files that hold weights or a graph.
-const MODELS: &[&str] = &[
-    "bin",
-    "bst",
-    "cbm",
-    "ckpt",
-    "dill",
-    "engine",
-    "ggml",
-    "gguf",
-    "h5",
-    "hdf5",
-    "joblib",
-    "keras",
-    "llamafile",
-    "mar",
-    "mlmodel",
-    "mnn",
-    "model",
-    "msgpack",
-    "nemo",
-    "npy",
-    "npz",
-    "onnx",
-    "ort",
-    "param",
-    "params",
-    "pb",
-    "pdiparams",
-    "pdmodel",
-    "pdparams",
-    "pickle",
-    "pkl",
-    "plan",
-    "pmml",
-    "pt",
-    "pt2",
-    "pte",
-    "pth",
-    "ptl",
-    "rds",
-    "safetensors",
-    "skops",
-    "t7",
-    "tflite",
-    "torchscript",
-    "trt",
-    "ubj",
-    "weights",
 ];
 
 /// True if a change of the file may change what a model does.
@@ -154,8 +104,12 @@ pub(super) fn models(changed: &[&[u8]], tree: &Tree, read: impl Fn(&Entry) -> Op
         let folder = folder_of(companion);
         let models: Vec<Vec<u8>> = match relation(companion) {
             Relation::None => Vec::new(),
-            Relation::Folder => in_folder(tree, folder).filter(|path| has_extension(path, MODELS)).collect(),
-            Relation::Kind(kinds) => in_folder(tree, folder).filter(|path| has_extension(path, kinds)).collect(),
+            Relation::Folder => in_folder(tree, folder)
+                .filter(|path| extension(path).is_some_and(|extension| is_model(&extension)))
+                .collect(),
+            Relation::Kind(kinds) => in_folder(tree, folder)
+                .filter(|path| extension(path).is_some_and(|extension| kinds.contains(&&*extension)))
+                .collect(),
             Relation::Index => tree.get(companion).and_then(&read).map_or_else(Vec::new, |json| shards(&json, folder)),
             Relation::Twin(extension) => {
                 let dot = companion.iter().rposition(|&byte| byte == b'.').unwrap_or(companion.len());
@@ -190,11 +144,11 @@ fn in_folder<'t>(tree: &'t Tree, folder: &'t [u8]) -> impl Iterator<Item = Vec<u
     below.filter(move |path| folder_of(path) == folder).cloned()
 }
 
-fn has_extension(path: &[u8], extensions: &[&str]) -> bool {
+/// Extension in lower case; a pointer stands for what it is named after.
+fn extension(path: &[u8]) -> Option<String> {
     let name = String::from_utf8_lossy(path).to_ascii_lowercase();
-    // A pointer stands for what it is named after.
     let name = name.strip_suffix(".dvc").unwrap_or(&name);
-    name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+    name.rsplit_once('.').map(|(_, extension)| extension.to_owned())
 }
 
 /// The files that a `weight_map` names, in the folder of the index.
