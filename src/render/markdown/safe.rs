@@ -34,7 +34,8 @@ pub(super) fn cell(text: &str) -> String {
 pub(super) fn text(text: &str) -> String {
     let visible = printable(&text.split_whitespace().collect::<Vec<_>>().join(" "), PROSE_CAP);
     let mut out = String::with_capacity(visible.len());
-    let mut before = ' ';
+    // How many `w` stand right before: three and a dot begin an address.
+    let mut run_of_w = 0;
     let mut rest = visible.chars().peekable();
     while let Some(c) = rest.next() {
         let next = rest.peek().copied().unwrap_or(' ');
@@ -42,7 +43,7 @@ pub(super) fn text(text: &str) -> String {
             // People and groups, addresses of mail and of the net.
             '@' => out.push_str("\\\\u{40}"),
             ':' if next == '/' => out.push_str("\\\\u{3a}"),
-            '.' if before.eq_ignore_ascii_case(&'w') => out.push_str("\\\\u{2e}"),
+            '.' if run_of_w >= 3 => out.push_str("\\\\u{2e}"),
             // Issues, requests, snippets, milestones, labels, epics of the hosts.
             '#' | '!' | '$' | '%' | '~' | '&' | '^' if next.is_alphanumeric() || "\"'".contains(next) => {
                 // Writing to a string cannot fail.
@@ -54,7 +55,7 @@ pub(super) fn text(text: &str) -> String {
             }
             c => out.push(c),
         }
-        before = c;
+        run_of_w = if c.eq_ignore_ascii_case(&'w') { run_of_w + 1 } else { 0 };
     }
     out
 }
@@ -137,6 +138,7 @@ mod tests {
     fn text_does_not_act() {
         assert_eq!(text("see @all, #12 and <b>"), "see \\\\u{40}all, \\\\u{23}12 and \\<b\\>");
         assert_eq!(text("![x](http://y) www.z.com"), "\\!\\[x\\](http\\\\u{3a}//y) www\\\\u{2e}z.com");
+        assert_eq!(text("1 new. How?"), "1 new. How?");
         assert_eq!(text("a\n\n# b"), "a \\# b");
     }
 
