@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use modelaudit::escape::printable;
 use modelaudit::{cli, commands};
 
 fn main() -> ExitCode {
@@ -22,6 +23,8 @@ fn main() -> ExitCode {
         Ok(Err(error)) => format!("{error:#}"),
         Err(_) => "internal error: this is a bug, please report it".to_owned(),
     };
-    let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+    // What a user typed, or a name on the disk, may hold anything; line breaks are ours.
+    let lines: Vec<String> = error.lines().map(|line| printable(line, 2000)).collect();
+    let _ = writeln!(std::io::stderr().lock(), "error: {}", lines.join("\n"));
     ExitCode::from(2)
 }

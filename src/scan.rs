@@ -125,7 +125,7 @@ struct Walk {
 impl Walk {
     fn run(options: &Options, input: &Input, given: bool, sink: &mut dyn Sink) -> Self {
         let mut walk = Self {
-            budget: Budget::new(options.limits),
+            budget: Budget::new(options.limits.for_size(input.len())),
             queue: vec![input.clone()],
             stops: Vec::new(),
             inventory: Inventory::default(),
@@ -230,7 +230,9 @@ impl Walk {
         if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
-        } else if top && !input.is_empty() {
+        } else if top && input.is_empty() {
+            self.unread = Some("the file is empty");
+        } else if top {
             self.unread = Some("no decoder for this format in this build");
             let fact = Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() };
             if !told {

@@ -22,6 +22,18 @@ pub struct Limits {
     pub timeout: Option<Duration>,
 }
 
+impl Limits {
+    /// The limits for one top-level input of `size` bytes.
+    ///
+    /// A file may decode to a gigabyte, or to a thousand times its size: models compress far less, and archives inside
+    /// archives would else multiply their ratios without end.
+    #[must_use]
+    pub fn for_size(self, size: u64) -> Self {
+        let fair = size.saturating_mul(1000).max(1 << 30);
+        Self { decoded_bytes: self.decoded_bytes.min(fair), ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -128,6 +140,13 @@ fn take(counter: &AtomicU64, n: u64, limit: u64, what: &'static str) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_file_may_not_decode_to_terabytes() {
+        let limits = Limits::default();
+        assert_eq!(limits.for_size(10_000).decoded_bytes, 1 << 30);
+        assert_eq!(limits.for_size(10 << 30).decoded_bytes, limits.decoded_bytes);
+    }
 
     #[test]
     fn a_refused_request_costs_nothing() {

@@ -198,6 +198,13 @@ impl Machine<'_> {
             Value::Global(id) => {
                 let (module, path) = self.path_of(id)?;
                 self.feed(key);
+                // `List[int]`: a type like the one that is subscripted.
+                if module == "typing"
+                    && path.starts_with(|first: char| first.is_ascii_uppercase())
+                    && !path.contains('.')
+                {
+                    return Some(object);
+                }
                 let key = self.name_text(key)?;
                 self.namespace_item(&module, &path, &key, by)
             }

@@ -8,7 +8,7 @@ use crate::bytes::Exceeded;
 /// Entries that are kept. `CPython` needs some hundred bytes of its own for each object that it numbers.
 const MOST_ENTRIES: u64 = 16 << 20;
 /// Indices this far beyond twice the number of entries go to the map.
-const SLACK: usize = 64 << 10;
+const SLACK: u64 = 1024;
 /// What fills slots that were never set: no value on the stack is a head.
 const EMPTY: Value = Value::Head(Kind::Chunk, 0.0);
 
@@ -52,8 +52,9 @@ impl Memo {
         if self.entries >= MOST_ENTRIES {
             return Err(Exceeded { what: "memo entries", limit: MOST_ENTRIES });
         }
-        let reach = self.dense.len().saturating_mul(2).saturating_add(SLACK);
-        match usize::try_from(index).ok().filter(|&index| index < reach) {
+        // Counted in entries, not in slots: else each gap would allow the next one to be twice as wide.
+        let reach = self.entries.saturating_mul(2).saturating_add(SLACK);
+        match usize::try_from(index).ok().filter(|_| index < reach) {
             Some(index) => {
                 let moved = !self.sparse.is_empty() && self.sparse.remove(&(index as u64)).is_some();
                 if !moved {
@@ -77,6 +78,16 @@ impl Memo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gaps_that_double_cost_no_more_than_their_entries() {
+        let mut memo = Memo::default();
+        for power in 0..32 {
+            memo.put((1 << power) - 1, Value::None).unwrap();
+        }
+        assert_eq!(memo.entries(), 32);
+        assert!(memo.dense.len() < 4096);
+    }
 
     #[test]
     fn gaps_cost_nothing_and_do_not_count() {

@@ -61,7 +61,7 @@ impl Token {
 }
 
 /// Longest line of a text opcode. A protocol 0 pickle writes a whole array as one line.
-const LONGEST_LINE: u64 = 1 << 30;
+const LONGEST_LINE: u64 = 64 << 20;
 /// The most bytes an opcode with a fixed-size operand takes.
 const FIXED: usize = 9;
 

@@ -24,8 +24,8 @@ pub fn integer(line: &[u8]) -> Option<Integer> {
         b"01" => return Some(Integer::Bool(true)),
         _ => {}
     }
-    let text = line.trim_ascii();
-    let text = text.strip_suffix(b"L").or_else(|| text.strip_suffix(b"l")).unwrap_or(text);
+    let text = trim(line);
+    let text = text.strip_suffix(b"L").or_else(|| text.strip_suffix(b"l")).map_or(text, trim);
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         Some((b'+', rest)) => (false, rest),
@@ -53,6 +53,14 @@ pub fn integer(line: &[u8]) -> Option<Integer> {
     Some(number.map_or(Integer::Large, |n| Integer::Small(if negative { n.wrapping_neg() } else { n })))
 }
 
+/// Without the blanks that C's `isspace` knows; Rust's own trimming leaves the vertical tab.
+fn trim(text: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let start = text.iter().position(|byte| !blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last.saturating_add(1));
+    text.get(start..end).unwrap_or_default()
+}
+
 fn octal(digits: &[u8]) -> bool {
     digits.iter().all(|byte| matches!(byte, b'0'..=b'7' | b'_'))
 }
@@ -60,7 +68,7 @@ fn octal(digits: &[u8]) -> bool {
 /// True if the line of FLOAT is a number: `strtod`, words for infinity and not-a-number, any surrounding blanks.
 #[must_use]
 pub fn is_float(line: &[u8]) -> bool {
-    let text: Vec<u8> = line.trim_ascii().iter().copied().filter(|&byte| byte != b'_').take(4096).collect();
+    let text: Vec<u8> = trim(line).iter().copied().filter(|&byte| byte != b'_').take(4096).collect();
     let text = std::str::from_utf8(&text).unwrap_or_default();
     let unsigned = text.trim_start_matches(['+', '-']);
     text.parse::<f64>().is_ok() || unsigned.starts_with("0x") || unsigned.starts_with("0X")
@@ -174,6 +182,13 @@ pub(super) fn push_code(code: u32, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blanks_that_c_skips_are_skipped() {
+        for line in [&b"\x0b12"[..], b" 12 ", b"12 L", b"\x0b12L", b" 12 L\r"] {
+            assert_eq!(integer(line), integer(b"12"), "{line:?}");
+        }
+    }
 
     #[test]
     fn integers_have_the_bases_of_c() {

@@ -9,7 +9,7 @@ use super::audit::state;
 use super::Container;
 use crate::bytes::{Input, Malformed, Role, Spool};
 use crate::decode::zip::{self, DEFLATE, ENCRYPTED, Entry, Header, Outcome, REFUSING, STORED};
-use crate::formats::pickle::looks_like_pickle;
+use crate::formats::pickle::is_pickle;
 use crate::formats::{Halt, Scan};
 
 /// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
@@ -216,7 +216,7 @@ impl Container {
         header: Header,
     ) -> Result<Option<Decoded>, Halt> {
         let plain = stored(scan, entry, header);
-        if looks_like_pickle(&plain.input.read(0, PICKLE_HEAD)?) {
+        if is_pickle(&*plain.input.source) {
             return Ok(Some(plain));
         }
         if header.compressed > TRIAL_BYTES {
@@ -231,9 +231,6 @@ impl Container {
         Ok(Some(decoded).filter(|decoded| decoded.outcome.is_some_and(|outcome| outcome.ended && outcome.produced > 0)))
     }
 }
-
-/// Bytes from the front that tell a pickle.
-const PICKLE_HEAD: usize = 64 << 10;
 
 /// Stored data: readers differ in which of the two sizes they follow, so the larger one is taken.
 fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Decoded {
@@ -258,8 +255,8 @@ fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -
             return Ok(true);
         }
     }
-    let head = decoded.input.read(0, PICKLE_HEAD)?;
-    Ok(head.starts_with(b"PK\x03\x04") || looks_like_pickle(&head))
+    let head = decoded.input.read(0, 4)?;
+    Ok(head == b"PK\x03\x04" || is_pickle(&*decoded.input.source))
 }
 
 fn method_name(header: Header) -> &'static str {

@@ -20,8 +20,8 @@ const CONVINCING_CUT: u64 = 3;
 const CONVINCING_STREAMS: u64 = 64;
 /// Shortest data without PROTO and without imports that is called a pickle.
 const SHORTEST: u64 = 4;
-/// Longest line of a text opcode in data of which it is not known what it is.
-const LONGEST_LINE: u64 = 1 << 20;
+/// Longest line of a text opcode in data of which it is not known what it is: as long as the reader itself takes.
+const LONGEST_LINE: u64 = 64 << 20;
 
 /// What a look at data says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,21 @@ pub fn looks_like_pickle(head: &[u8]) -> bool {
     !cannot_begin(head) && look(&*MemorySource::new(head), false) != Look::Other
 }
 
+/// Is all of `source` a pickle, or as much of one as works?
+#[must_use]
+pub fn is_pickle(source: &dyn ReadAt) -> bool {
+    let head = source.read_range(0, 64).unwrap_or_default();
+    !cannot_begin(&head) && look(source, true) == Look::Pickle
+}
+
 pub(super) fn identify(probe: &Probe<'_>) -> bool {
     if cannot_begin(&probe.head) {
         return false;
+    }
+    // Under its own name, what declares a protocol is a pickle, however soon it breaks.
+    let named = matches!(probe.input.name.extension().as_str(), "pkl" | "pickle");
+    if named && matches!(probe.head.as_slice(), [opcode::PROTO, 0..=5, ..] | [opcode::PROTO]) {
+        return true;
     }
     let whole = probe.head.len() as u64 >= probe.input.len();
     match look(&*MemorySource::new(probe.head.as_slice()), whole) {
@@ -147,6 +159,12 @@ mod tests {
         for pickle in pickles {
             assert!(looks_like_pickle(pickle), "{:?}", String::from_utf8_lossy(pickle));
         }
+    }
+
+    #[test]
+    fn a_long_line_hides_nothing() {
+        let pickle = [b"V".as_slice(), &vec![b'a'; 2 << 20], b"\n0cos\nsystem\n(S'x'\ntR."].concat();
+        assert!(is_pickle(&*MemorySource::new(pickle)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod nested;
 mod salvage;
 mod streams;
 
-pub use identify::looks_like_pickle;
+pub use identify::{is_pickle, looks_like_pickle};
 
 use super::{Format, FormatKind, Halt, Scan};
 use crate::decode::pickle::{End, Persistence};

@@ -104,8 +104,11 @@ fn pointers_without_objects_are_told() {
 fn an_empty_file_holds_nothing() {
     let folder = Folder::new().write("empty.pt", "").write("empty.safetensors", "");
     let report = folder.scan().args(["-f", "json", "."]).run().exits(0).json();
-    assert_eq!(files(&report), ["empty.pt", "empty.safetensors"]);
     assert_eq!(codes(&report), [""; 0]);
+    for file in report["coverage"].as_array().unwrap() {
+        assert_eq!((file["status"].as_str(), file["reason"].as_str()), (Some("skipped"), Some("the file is empty")));
+    }
+    folder.scan().args([".", "--strict"]).run().exits(2);
 }
 
 #[test]
