@@ -150,6 +150,12 @@ impl Walk {
         !self.formats.is_empty() || self.model_extension
     }
 
+    /// True for an archive whose name says that it carries programs (`.jar`, `.whl`): they are no news in it. Under a
+    /// model's name, `.zip` or no name at all they are.
+    fn carries_programs(&self, top: &InputName) -> bool {
+        self.formats == ["zip"] && !self.model_extension && !InputName::top(&*top.path).extension().is_empty()
+    }
+
     /// Detects one input and reads it as everything that it is.
     fn one(&mut self, options: &Options, input: &Input, sink: &mut dyn Sink) {
         if let Err(exceeded) = self.budget.check_time() {
@@ -226,6 +232,9 @@ impl Walk {
         if top && !self.model_extension {
             return;
         }
+        if self.carries_programs(&input.name) {
+            return;
+        }
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
         if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
             self.hidden(input, found.form, sink);
@@ -255,7 +264,8 @@ impl Walk {
     fn payload(&mut self, input: &Input, sink: &mut dyn Sink) {
         match payload::pass(&*input.source, &self.budget) {
             Ok(found) => {
-                for (at, program) in found.executables {
+                let expected = self.carries_programs(&input.name);
+                for (at, program) in found.executables.into_iter().filter(|_| !expected) {
                     // The innermost member that holds it; its own first byte was looked at when it was detected.
                     let inside = self.extents.iter().filter(|(start, end, _)| (*start..*end).contains(&at));
                     match inside.max_by_key(|(_, _, name)| name.members.len()) {
