@@ -13,6 +13,7 @@ test *ARGS:
 
 # Rewrite snapshots and generated files after reading the difference.
 bless:
+    BLESS=1 cargo test --locked --test it generated::the_rows
     BLESS=1 INSTA_UPDATE=always cargo test --locked --test it
 
 # Write all fixtures anew.
