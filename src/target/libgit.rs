@@ -102,7 +102,7 @@ impl LibGit {
                 find.renames(true).copies(true).exact_match_only(exact);
                 diff.find_similar(Some(&mut find))?;
             }
-            Ok(diff.deltas().filter_map(|delta| raw(&delta)).collect())
+            Ok(settle_renames(diff.deltas().filter_map(|delta| raw(&delta)).collect()))
         })
     }
 }
@@ -130,6 +130,27 @@ fn cheap_to_compare(handle: &Handle, diff: &git2::Diff<'_>) -> bool {
         sum = sum.saturating_add(odb.read_header(id).map_or(u64::MAX, |(size, _)| size as u64));
     }
     sum <= SIMILARITY_BYTES
+}
+
+/// A file that is gone became one other file: the one with its content, else the first that resembles it. The library
+/// names it as the source of every file that resembles it; the others are new.
+fn settle_renames(mut changes: Vec<RawChange>) -> Vec<RawChange> {
+    let mut taken: HashMap<Vec<u8>, usize> = HashMap::new();
+    let is_same = |change: &RawChange| change.old.as_ref().is_some_and(|old| old.id == change.entry.id);
+    for (index, change) in changes.iter().enumerate().filter(|(_, change)| change.kind == ChangeKind::Renamed) {
+        let Some(old) = &change.old else { continue };
+        let best = taken.entry(old.path.clone()).or_insert(index);
+        if is_same(change) && !changes.get(*best).is_some_and(is_same) {
+            *best = index;
+        }
+    }
+    for (index, change) in changes.iter_mut().enumerate().filter(|(_, change)| change.kind == ChangeKind::Renamed) {
+        if change.old.as_ref().is_some_and(|old| taken.get(&old.path) != Some(&index)) {
+            change.kind = ChangeKind::Added;
+            change.old = None;
+        }
+    }
+    changes
 }
 
 fn raw(delta: &git2::DiffDelta<'_>) -> Option<RawChange> {

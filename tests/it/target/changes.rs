@@ -35,6 +35,19 @@ fn only_what_the_branch_changes_is_scanned_with_its_base_version() {
 }
 
 #[test]
+fn a_file_that_is_gone_became_one_other_and_what_resembles_it_is_new() {
+    let scratch = feature();
+    let text: String = (0..200).map(|n| format!("line {n} of the model\n")).collect();
+    scratch.write("third.pt", &text);
+    scratch.commit("third");
+    scratch.git(&["branch", "-f", "main"]);
+    scratch.git(&["mv", "third.pt", "renamed.pt"]);
+    scratch.write("alike.pt", text.replace("line 7 ", "other 7 "));
+    scratch.commit("change");
+    assert_eq!(changed(&scratch.diff("main")), ["added alike.pt", "renamed renamed.pt <- third.pt"]);
+}
+
+#[test]
 fn what_only_the_base_changed_since_is_no_change() {
     let scratch = feature();
     scratch.write("mine.pt", "x");
