@@ -268,10 +268,10 @@ mod tests {
 
     #[test]
     fn a_repository_of_another_user_is_refused_with_the_line_that_trusts_it() {
-        let text = "repository path '/work/repo/' is not owned by current user";
+        let text = "repository path '/srv/models/' is not owned by current user";
         let error = git2::Error::new(ErrorCode::Owner, git2::ErrorClass::Config, text);
         let refusal = refusal(&error, Path::new("/x")).unwrap().to_string();
-        assert!(refusal.ends_with("git config --global --add safe.directory /work/repo"), "{refusal}");
+        assert!(refusal.ends_with("git config --global --add safe.directory /srv/models"), "{refusal}");
         let other = git2::Error::new(ErrorCode::GenericError, git2::ErrorClass::Repository, "unsupported extension");
         assert!(super::refusal(&other, Path::new("/x")).is_none());
     }
