@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
+use crate::escape::{CAP, printable};
 use crate::finding::{Finding, State};
 use crate::policy::Policy;
 use crate::report::{Asset, Coverage, Report, Status, Tool};
@@ -53,6 +54,7 @@ struct Scanned {
     coverage: Coverage,
     asset: Option<Asset>,
     errors: Vec<String>,
+    note: Option<String>,
     ignored: bool,
 }
 
@@ -84,23 +86,30 @@ impl Run<'_> {
     }
 
     fn scan_one(&self, target: &Target, policy: &Policy<'_>) -> Scanned {
-        let outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
-        let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.clone());
-        let judge = |outcome: Outcome<'_>, digest: Option<&str>| {
-            outcome.hits.into_iter().map(|hit| policy.finding(hit, digest)).collect::<Vec<_>>()
+        let judge = |outcome: &mut Outcome<'_>| -> Vec<Finding> {
+            let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
+            std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, digest)).collect()
         };
-        let Outcome { hits, coverage, asset, errors, ignored } = outcome;
-        let mut findings: Vec<Finding> = hits.into_iter().map(|hit| policy.finding(hit, digest.as_deref())).collect();
-        let mut fixed = Vec::new();
-        if let Some(Ok((_, source))) = target.open_previous() {
-            // Under the name that the file has now: a rename alone changes no finding.
-            let before = self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
-            let digest = before.asset.as_ref().and_then(|asset| asset.sha256.clone());
-            fixed = judge(before, digest.as_deref());
-            compare(&mut findings, &mut fixed);
+        let mut outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
+        let mut findings = judge(&mut outcome);
+        let Outcome { coverage, asset, errors, ignored, .. } = outcome;
+        let (mut fixed, mut note) = (Vec::new(), None);
+        match target.open_previous() {
+            None => {}
+            Some(Ok((_, source))) => {
+                // Under the name that the file has now: a rename alone changes no finding.
+                let mut before =
+                    self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
+                fixed = judge(&mut before);
+                compare(&mut findings, &mut fixed);
+            }
+            Some(Err(error)) => {
+                let path = printable(&target.path, CAP);
+                note = Some(format!("{path}: the base version could not be read, all findings count as new: {error}"));
+            }
         }
         self.progress.done(target.size);
-        Scanned { findings, fixed, coverage, asset, errors, ignored }
+        Scanned { findings, fixed, coverage, asset, errors, note, ignored }
     }
 
     fn outcome(
@@ -157,6 +166,7 @@ impl Run<'_> {
             report.issues.extend(one.findings);
             fixed.extend(one.fixed);
             report.errors.extend(one.errors);
+            report.notes.extend(one.note);
             if one.ignored {
                 report.files_ignored += 1;
                 ignored.insert(one.coverage.path);

@@ -12,6 +12,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
+use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
 use crate::inspect::{executable, payload, script};
@@ -150,10 +151,10 @@ impl Walk {
         !self.formats.is_empty() || self.model_extension
     }
 
-    /// True for an archive whose name says that it carries programs (`.jar`, `.whl`): they are no news in it. Under a
-    /// model's name, `.zip` or no name at all they are.
+    /// True for a plain archive of a kind that software is installed from (`.jar`, `.whl`): programs are no news in it.
+    /// No model loader opens one; an archive that a loader does open is more than `zip` here, whatever its name.
     fn carries_programs(&self, top: &InputName) -> bool {
-        self.formats == ["zip"] && !self.model_extension && !InputName::top(&*top.path).extension().is_empty()
+        self.formats == ["zip"] && extension::is_software(&InputName::top(&*top.path).extension())
     }
 
     /// Detects one input and reads it as everything that it is.

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("formats", &["inspect", "decode", "fact", "bytes", "escape", "extension"]),
     ("report", &["finding"]),
     ("rules", &["fact", "finding", "bytes", "escape", "report"]),
-    ("scan", &["formats", "fact", "bytes", "report", "rules", "inspect", "escape"]),
+    ("scan", &["formats", "fact", "bytes", "report", "rules", "inspect", "escape", "extension"]),
     ("target", &["bytes", "config", "report", "escape", "extension"]),
     ("policy", &["rules", "finding", "config", "suppress", "report", "bytes", "fact", "escape"]),
     ("suppress", &["rules", "finding", "config", "escape"]),
