@@ -235,6 +235,18 @@ facts! {
         detail: &'a str,
     }
 
+    /// What a loader that admits only listed names and opcodes would make of the input. Inventory.
+    Restricted "restricted" match loader key [loader] {
+        /// `weights_only`, of `torch.load`.
+        loader: &'a str,
+        /// True if it would load the input.
+        accepted: bool,
+        /// True if it refuses this kind of file as a whole.
+        whole: bool,
+        /// The kind, or the first few opcodes and names that it refuses; empty if it accepts.
+        refused: &'a str,
+    }
+
     /// The name promises another format than the content is.
     Mismatch "mismatch" match content key [content] {
         /// Format that the content is, `unknown` if none.

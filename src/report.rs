@@ -56,6 +56,18 @@ pub struct Asset {
     pub metadata: Map<String, Value>,
     /// Formats of the members, each once.
     pub contains: Vec<String>,
+    /// For a `PyTorch` checkpoint: what a load that admits only weights makes of it.
+    pub weights_only: Option<WeightsOnly>,
+}
+
+/// What `torch.load(weights_only=True)` would make of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsOnly {
+    /// True if it would load the checkpoint.
+    pub accepted: bool,
+    /// The first few opcodes and names that it refuses, escaped and capped; empty if it accepts.
+    pub refused: String,
 }
 
 /// What a diff-aware run compared.

@@ -16,7 +16,7 @@ use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
 use crate::inspect::{executable, payload, script};
-use crate::report::{Asset, Coverage, Status};
+use crate::report::{Asset, Coverage, Status, WeightsOnly};
 use crate::rules::{Hit, Judge, RuleSet};
 
 /// Tensor names that the inventory keeps.
@@ -337,6 +337,7 @@ impl Walk {
             tensor_count: self.inventory.tensor_count,
             metadata: self.inventory.metadata,
             contains: self.inner_formats.into_iter().map(str::to_owned).collect(),
+            weights_only: self.inventory.weights_only,
         }
     }
 }
@@ -375,6 +376,7 @@ struct Inventory {
     tensors: Vec<String>,
     tensor_count: u64,
     metadata: serde_json::Map<String, serde_json::Value>,
+    weights_only: Option<WeightsOnly>,
 }
 
 impl Inventory {
@@ -388,6 +390,9 @@ impl Inventory {
             }
             Fact::Metadata { key, value, .. } if self.metadata.len() < MAX_METADATA => {
                 self.metadata.insert(printable(key, CAP), printable(value, CAP).into());
+            }
+            Fact::Restricted { accepted, refused, .. } => {
+                self.weights_only.get_or_insert_with(|| WeightsOnly { accepted, refused: printable(refused, CAP) });
             }
             _ => {}
         }

@@ -55,6 +55,12 @@ impl InputName {
         Self { path: self.path.clone(), members }
     }
 
+    /// True for `outer` itself and for whatever is nested in it.
+    #[must_use]
+    pub fn is_within(&self, outer: &Self) -> bool {
+        self.path == outer.path && self.members.starts_with(&outer.members)
+    }
+
     /// The innermost name: the last member, or the path.
     #[must_use]
     pub fn innermost(&self) -> &str {

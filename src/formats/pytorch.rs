@@ -19,7 +19,7 @@
 mod storage;
 
 use super::archive_zip::{self, Container};
-use super::pickle::{self, Dialect, looks_like_pickle};
+use super::pickle::{self, Dialect, Summary, looks_like_pickle, weights_only};
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Input, Role};
 use crate::decode::zip::{Archive, Entry, name_text};
@@ -66,9 +66,12 @@ fn identify(probe: &Probe<'_>) -> bool {
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     let layout = Layout::of(&container.archive);
-    scan.whole(Fact::Component { name: FORMAT.name, detail: layout.kind(&container.archive) });
+    let kind = layout.kind(&container.archive);
+    scan.whole(Fact::Component { name: FORMAT.name, detail: kind });
     container.audit(scan)?;
     let mut storages = Storages::new(&layout.top, &container.archive);
+    // The first one is what `torch.load` reads.
+    let mut main = None;
     for (n, name) in &layout.pickles {
         let Some(entry) = container.archive.entries.get(*n).cloned() else { continue };
         for opened in container.open(scan, *n)? {
@@ -81,7 +84,15 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
             let interpret = |scan: &mut Scan<'_>| pickle::interpret(scan, 0, Dialect::Torch);
             let summary = scan.within(&opened.input, &pickle::FORMAT, interpret);
             storages.add(name, summary.as_ref());
+            if Layout::inner(name) == "data.pkl" {
+                main = main.or(summary);
+            }
         }
+    }
+    match main {
+        _ if kind.starts_with("TorchScript") => weights_only::state_kind(scan, kind),
+        Some(Summary { refused, .. }) => weights_only::state(scan, &refused),
+        None => {}
     }
     storages.account(scan, &container.archive);
     container.hand_over(scan, |n, entry, input| {
@@ -124,8 +135,12 @@ impl Layout {
 
     /// The pickles that the loaders read by themselves.
     fn is_program(name: &str) -> bool {
-        let inner = name.split_once('/').map_or(name, |(_, inner)| inner);
-        matches!(inner, "data.pkl" | "constants.pkl" | "bytecode.pkl")
+        matches!(Self::inner(name), "data.pkl" | "constants.pkl" | "bytecode.pkl")
+    }
+
+    /// A member's name below the top folder.
+    fn inner(name: &str) -> &str {
+        name.split_once('/').map_or(name, |(_, inner)| inner)
     }
 
     /// What kind of archive it is, in words.

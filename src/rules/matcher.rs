@@ -95,8 +95,32 @@ pub(super) struct Clause {
     unless: Vec<(String, Vec<Wanted>)>,
     like: Vec<(String, Pattern)>,
     message: String,
-    companion: bool,
-    group: bool,
+    form: Form,
+}
+
+/// What becomes of a clause that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A finding for each distinct evidence.
+    Finding,
+    /// Listed beside the finding that the same fact causes.
+    Companion,
+    /// One finding a file, with what it is about as a list.
+    Group,
+    /// A finding unless there is a worse one to be listed beside.
+    Yielding,
+}
+
+impl Form {
+    fn of(row: &ClauseRow) -> Result<Self, String> {
+        match (row.companion, row.group, row.yields) {
+            (false, false, false) => Ok(Self::Finding),
+            (true, false, false) => Ok(Self::Companion),
+            (false, true, false) => Ok(Self::Group),
+            (false, false, true) => Ok(Self::Yielding),
+            _ => Err("companion, group and yields exclude one another".to_owned()),
+        }
+    }
 }
 
 impl Clause {
@@ -154,8 +178,7 @@ impl Clause {
             unless: conditions(&row.unless)?,
             like,
             message: row.message.clone(),
-            companion: row.companion,
-            group: row.group,
+            form: Form::of(row).map_err(fail)?,
         };
         clause.subjects(row, kind, globals).map_err(fail)?;
         Ok((kind, clause))
@@ -288,6 +311,7 @@ struct Open<'r> {
     kind: Kind,
     hit: Hit<'r>,
     template: &'r str,
+    yields: bool,
     names: Option<Vec<String>>,
 }
 
@@ -325,7 +349,8 @@ impl<'r> Judge<'r> {
 
     /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
-    pub fn finish(self) -> Vec<Hit<'r>> {
+    pub fn finish(mut self) -> Vec<Hit<'r>> {
+        self.fold_what_yields();
         let listed = self.watch.finish();
         self.open
             .into_iter()
@@ -348,6 +373,22 @@ impl<'r> Judge<'r> {
             .collect()
     }
 
+    /// Lists a hit that yields beside the worst one on its input or on a member of it, instead of on its own.
+    fn fold_what_yields(&mut self) {
+        let (yielding, mut kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.open).into_iter().partition(|open| open.yields);
+        for open in yielding {
+            let worse = kept.iter_mut().filter(|other| other.hit.severity > open.hit.severity);
+            let beside = worse.filter(|other| other.hit.name.is_within(&open.hit.name));
+            match beside.rev().max_by_key(|other| other.hit.severity) {
+                Some(other) if other.hit.related.contains(&open.hit.rule.code) => {}
+                Some(other) => other.hit.related.push(open.hit.rule.code.clone()),
+                None => kept.push(open),
+            }
+        }
+        self.open = kept;
+    }
+
     /// Reading stops at a fault that has been described just before: the stop is no finding beside it.
     fn folds(&mut self, clause: &Clause, view: &View<'_>, location: &Location<'_>) -> bool {
         let (Fact::Malformed { .. }, Some(span)) = (view.fact, location.span) else { return false };
@@ -365,7 +406,7 @@ impl<'r> Judge<'r> {
 
     fn add(&mut self, clause: &'r Clause, view: &View<'_>, location: &Location<'_>, related: Vec<String>) {
         let Some(rule) = self.rules.rules.get(clause.rule) else { return };
-        let evidence = if clause.group { String::new() } else { view.key() };
+        let evidence = if clause.form == Form::Group { String::new() } else { view.key() };
         let count = match view.field("count") {
             Some(Value::Int(count)) => count,
             _ => 1,
@@ -413,7 +454,8 @@ impl<'r> Judge<'r> {
                 evidence: slot.2,
             },
             template: &clause.message,
-            names: clause.group.then(|| vec![name]),
+            yields: clause.form == Form::Yielding,
+            names: (clause.form == Form::Group).then(|| vec![name]),
         });
     }
 }
@@ -432,9 +474,9 @@ impl Sink for Judge<'_> {
             return;
         }
         let mut held: Vec<&Clause> = clauses.iter().filter(|clause| clause.holds(&view)).collect();
-        held.sort_by_key(|clause| (clause.companion, std::cmp::Reverse(clause.severity)));
+        held.sort_by_key(|clause| (clause.form == Form::Companion, std::cmp::Reverse(clause.severity)));
         let Some((&primary, others)) = held.split_first() else { return };
-        if primary.companion {
+        if primary.form == Form::Companion {
             return;
         }
         let mut related: Vec<String> = Vec::new();

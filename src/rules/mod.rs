@@ -127,6 +127,9 @@ pub struct ClauseRow {
     /// One finding a file: subjects are collected, `{names}` in the message lists them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub group: bool,
+    /// Says what follows from the worse findings on the input, where there are any: listed beside the worst of them then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yields: bool,
 }
 
 /// A row of data is wrong. Shipped rows cannot be: a test compiles them.

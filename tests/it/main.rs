@@ -6,6 +6,7 @@
     reason = "a test stops at what it did not expect, says what it skips, and handles its own files and programs"
 )]
 
+mod agreement;
 mod arch;
 mod cli;
 mod config;

@@ -86,6 +86,7 @@ pub(crate) fn rich() -> Report {
             asset("evil.pickle", "pickle", 74, json!({})),
             Asset {
                 contains: vec!["pickle".into()],
+                weights_only: None,
                 tensor_count: 2,
                 ..asset("models/a.pt", "pytorch", 2_048, json!({}))
             },
@@ -289,6 +290,7 @@ fn asset(path: &str, format: &str, size: u64, metadata: Value) -> Asset {
         tensor_count: 0,
         metadata,
         contains: Vec::new(),
+        weights_only: None,
     }
 }
 

@@ -251,6 +251,7 @@ fn asset(path: &str, format: &str, size: u64) -> Asset {
         tensor_count: 1,
         metadata: evidence(json!({ "format": "pt" })),
         contains: vec!["pickle".into()],
+        weights_only: None,
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Machine<'s> {
     pub(super) start: u64,
     pub(super) frame_end: Option<u64>,
     pub(super) ops: u64,
+    /// The opcodes executed, one bit each.
+    codes: [u64; 4],
     pub(super) calls: u64,
     /// Calls made by helpers.
     pub(super) forwarded: u64,
@@ -143,6 +145,7 @@ impl<'s> Machine<'s> {
             start: 0,
             frame_end: None,
             ops: 0,
+            codes: [0; 4],
             calls: 0,
             forwarded: 0,
             program: None,
@@ -170,6 +173,7 @@ impl<'s> Machine<'s> {
         self.frame_end = None;
         self.outer.clear();
         self.ops = 0;
+        self.codes = [0; 4];
         self.calls = 0;
         self.forwarded = 0;
     }
@@ -219,6 +223,9 @@ impl<'s> Machine<'s> {
             return Err(error.into());
         }
         self.ops = self.ops.saturating_add(1);
+        if let Some(word) = self.codes.get_mut(usize::from(token.code >> 6)) {
+            *word |= 1 << (token.code & 63);
+        }
         if self.frame_end.is_some_and(|end| self.reader.offset() >= end) {
             self.check_frame(token);
         }
@@ -262,6 +269,12 @@ impl<'s> Machine<'s> {
     #[must_use]
     pub fn ops(&self) -> u64 {
         self.ops
+    }
+
+    /// True if this stream executed the opcode.
+    #[must_use]
+    pub fn executed(&self, code: u8) -> bool {
+        self.codes.get(usize::from(code >> 6)).is_some_and(|word| word >> (code & 63) & 1 == 1)
     }
 
     /// Calls made in this stream, by whatever opcode.

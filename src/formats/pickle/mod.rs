@@ -9,6 +9,7 @@ mod identify;
 mod nested;
 mod salvage;
 mod streams;
+pub mod weights_only;
 
 pub use identify::{is_pickle, looks_like_pickle};
 
@@ -40,6 +41,8 @@ pub struct Summary {
     pub streams: u64,
     /// Offset after the last STOP.
     pub end: u64,
+    /// What `torch.load` with `weights_only` refuses in them: opcodes and names, each once, the first few.
+    pub refused: Vec<String>,
 }
 
 /// A reference to data outside the pickle: for `PyTorch` `('storage', class, key, location, numel)`.

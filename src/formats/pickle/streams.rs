@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::facts::{self, Place};
 use super::salvage::{self, Salvage};
-use super::{Dialect, PersistentId, Summary, halt, nested};
+use super::{Dialect, PersistentId, Summary, halt, nested, weights_only};
 use crate::bytes::Exceeded;
 use crate::decode::pickle::{End, Machine, Persistence};
 use crate::fact::Fact;
@@ -79,6 +79,9 @@ impl Walk {
         facts::state(scan, machine, Place::Range(0), self.summary.streams, &verdicts);
         let ids = machine.evidence().persistent.iter();
         self.summary.persistent.extend(ids.map(|id| PersistentId { at: id.at, items: id.items.clone() }));
+        if self.dialect == Dialect::Torch {
+            weights_only::refusals(machine, &mut self.summary.refused);
+        }
         self.summary.streams = self.summary.streams.saturating_add(u64::from(stopped));
         self.protocol = self.protocol.max(machine.protocol());
         self.exhausted = self.exhausted.or(machine.exhausted());

@@ -181,8 +181,20 @@ fn asset() -> Map<String, Value> {
             "tensor_count": count("How many tensors there are."),
             "metadata": { "type": "object", "description": "Metadata that the file carries." },
             "contains": texts("Formats of the members, each once."),
+            "weights_only": weights_only(),
         }),
     )
+}
+
+fn weights_only() -> Value {
+    let object = object(
+        "What `torch.load(weights_only=True)` would make of a PyTorch checkpoint; null for other files.",
+        json!({
+            "accepted": { "type": "boolean", "description": "True if it would load the checkpoint." },
+            "refused": text("The first few opcodes and names that it refuses; empty if it accepts."),
+        }),
+    );
+    json!({ "oneOf": [object, { "type": "null" }] })
 }
 
 fn coverage() -> Map<String, Value> {
