@@ -315,15 +315,18 @@ pub(super) fn canonical(module: &str) -> Cow<'_, str> {
 
 /// What Python 3 looks up for a name in a pickle below protocol 3; None if it takes the name as written.
 #[must_use]
-pub(super) fn from_python2<'n>(module: &str, name: &'n str) -> Option<(&'static str, &'n str)> {
+pub(super) fn from_python2<'n>(module: &str, name: &'n str) -> Option<(&'static str, Cow<'n, str>)> {
     if module == "exceptions" && PY2_EXCEPTIONS.binary_search(&name).is_ok() {
-        return Some(("builtins", name));
+        return Some(("builtins", name.into()));
     }
-    if let Ok(index) = PY2_NAMES.binary_search_by_key(&(module, name), |(old, _)| *old) {
-        return PY2_NAMES.get(index).map(|(_, new)| *new);
+    // Attributes are walked after the mapping: `unicode.lower` is `str.lower`.
+    let (first, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
+    if let Ok(index) = PY2_NAMES.binary_search_by_key(&(module, first), |(old, _)| *old) {
+        let (_, (module, new)) = PY2_NAMES.get(index)?;
+        return Some((module, if rest.is_empty() { Cow::Borrowed(*new) } else { format!("{new}{rest}").into() }));
     }
     let index = PY2_MODULES.binary_search_by_key(&module, |(old, _)| old).ok()?;
-    PY2_MODULES.get(index).map(|(_, new)| (*new, name))
+    PY2_MODULES.get(index).map(|(_, new)| (*new, name.into()))
 }
 
 #[cfg(test)]

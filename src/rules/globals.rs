@@ -12,6 +12,7 @@
 //! Between the two, exact names and walks outweigh stars and patterns; among equals the worse class counts. Rows of the
 //! user come before all of this.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -271,8 +272,8 @@ impl GlobalTable {
     pub fn judge(&self, module: &str, name: &str, protocol: u64) -> GlobalEntry {
         let mapped = if protocol < 3 { from_python2(module, name) } else { None };
         let mapped = mapped.map(|(module, name)| (canonical(module), name));
-        let public = [Some((canonical(module), name)), mapped];
-        let public = || public.iter().flatten().map(|(module, name)| (module.as_ref(), *name));
+        let public = [Some((canonical(module), Cow::Borrowed(name))), mapped];
+        let public = || public.iter().flatten().map(|(module, name)| (module.as_ref(), name.as_ref()));
         if !self.user.is_empty()
             && let Some(entry) = self.user_entry(public().chain([(module, name)]))
         {

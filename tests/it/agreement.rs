@@ -6,7 +6,7 @@ use modelaudit::bytes::{Budget, Limits, MemorySource};
 use modelaudit::decode::pickle::{End, Machine, Persistence};
 use serde::Deserialize;
 
-use crate::fixtures::root;
+use crate::fixtures::{from_hex, root};
 
 /// What `CPython` did.
 #[derive(Debug, Deserialize)]
@@ -39,11 +39,6 @@ fn run(program: Vec<u8>) -> Case {
     Case { program: String::new(), stopped: matches!(end, Some(End::Stop)), fetched, invoked }
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
-}
-
 /// True if everything in `part` is in `whole`, as often or more often.
 fn is_part(part: &BTreeMap<String, u64>, whole: &BTreeMap<String, u64>) -> bool {
     part.iter().all(|(name, count)| whole.get(name).is_some_and(|known| known >= count))
@@ -56,7 +51,7 @@ fn the_machine_names_and_calls_what_cpython_does() {
     assert!(cases.len() >= 1000 && cases.iter().filter(|case| case.stopped).count() >= 900);
     let mut wrong = Vec::new();
     for case in cases {
-        let seen = run(bytes(&case.program));
+        let seen = run(from_hex(&case.program));
         let agrees = if case.stopped {
             seen.stopped && seen.fetched == case.fetched && seen.invoked == case.invoked
         } else {

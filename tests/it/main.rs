@@ -30,3 +30,4 @@ mod target;
 mod templates;
 mod text;
 mod validators;
+mod values;
