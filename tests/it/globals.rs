@@ -3,7 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use modelaudit::rules::{Class, GlobalTable, Set};
+use modelaudit::bytes::{Input, MemorySource};
+use modelaudit::finding::Severity;
+use modelaudit::rules::{Class, GlobalTable, RuleSet, Set};
+use modelaudit::scan::scan;
+
+use crate::fixtures::options;
 
 /// Names of published attacks and of the mechanisms behind them: module, name.
 const DANGEROUS: &str = include_str!("globals/dangerous.txt");
@@ -84,6 +89,28 @@ fn what_attackers_use_is_denied_or_decided_by_its_arguments() {
             );
         }
     }
+}
+
+#[test]
+fn what_attackers_use_is_found_when_called() {
+    let mut silent = Vec::new();
+    for line in DANGEROUS.lines() {
+        let (module, name) = line.split_once(' ').unwrap();
+        if GlobalTable::shipped().judge(module, name, 4).class != Class::Denied {
+            continue;
+        }
+        let text =
+            |text: &str| [b"X", u32::try_from(text.len()).unwrap().to_le_bytes().as_slice(), text.as_bytes()].concat();
+        let call =
+            [b"\x80\x04", text(module).as_slice(), &text(name), b"\x93", &text("an argument"), b"\x85R."].concat();
+        let found = scan(RuleSet::shipped(), &options(), &Input::new("model.pkl", MemorySource::new(call)), true);
+        // A name in a temporary folder, or of files there, is worth no more than a note.
+        let least = if matches!(module, "glob" | "linecache" | "tempfile") { Severity::Low } else { Severity::Medium };
+        if !found.hits.iter().any(|hit| hit.severity >= least) {
+            silent.push(line);
+        }
+    }
+    assert!(silent.is_empty(), "{silent:?}");
 }
 
 #[test]
