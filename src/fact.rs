@@ -123,7 +123,8 @@ macro_rules! facts {
 
 facts! {
     /// A Python object that a pickle names, resolved through the memo, the operand stack and known string functions.
-    /// One fact for each distinct name and use in one stream; `count` says how often.
+    /// One fact for each distinct name and use in one stream, at the opcode that names it, and one for each of the next
+    /// few uses of the same kind, at the opcode that uses it; their `count`s add up.
     Global "global" match module key [module, function] {
         /// Module as written in the file.
         module: &'a str,

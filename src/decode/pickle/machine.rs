@@ -437,7 +437,7 @@ impl<'s> Machine<'s> {
         arguments: &'static str,
         called: (Value, Value),
     ) -> Option<u32> {
-        if let Some(known) = self.names.count_use(id, usage, by.mnemonic(), arguments) {
+        if let Some(known) = self.names.count_use(id, usage, by.mnemonic(), arguments, by.at) {
             return Some(known);
         }
         let (call, texts) = self.describe_call(called.0, called.1);

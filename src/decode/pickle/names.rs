@@ -9,6 +9,8 @@ const MOST_NAMES: usize = 1 << 20;
 /// Bytes of names, and of string arguments, that are kept for one stream.
 pub(super) const MOST_NAME_BYTES: usize = 64 << 20;
 const MOST_TEXT_BYTES: usize = 16 << 20;
+/// Further uses of the same kind whose offsets are kept.
+const MOST_SITES: usize = 4;
 /// Longest module or attribute path that is kept.
 pub const LONGEST_NAME: usize = 4096;
 
@@ -60,6 +62,8 @@ pub struct Use {
     pub texts: Vec<String>,
     /// How often.
     pub count: u64,
+    /// Offsets of the opcodes that use it again, the first few.
+    pub again: Vec<u64>,
     next: Option<u32>,
 }
 
@@ -186,12 +190,16 @@ impl Names {
         usage: &'static str,
         by: &'static str,
         arguments: &'static str,
+        at: u64,
     ) -> Option<u32> {
         let mut next = self.get(name)?.uses;
         while let Some(id) = next {
             let known = self.use_mut(id)?;
             if same(known.usage, usage) && same(known.by, by) && same(known.arguments, arguments) {
                 known.count = known.count.saturating_add(1);
+                if known.again.len() < MOST_SITES {
+                    known.again.push(at);
+                }
                 return Some(id);
             }
             next = known.next;
@@ -209,7 +217,7 @@ impl Names {
         if self.text_bytes > MOST_TEXT_BYTES {
             texts.clear();
         }
-        self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, next });
+        self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, again: Vec::new(), next });
         Some(id)
     }
 }
@@ -314,9 +322,9 @@ mod tests {
         let first = names.intern(b"os\0system", naming);
         assert_eq!(names.intern(b"os\0system", naming), first);
         assert_eq!(names.get(0).map(|name| (name.function.as_str(), name.named)), Some(("system", 2)));
-        assert_eq!(names.count_use(0, "called", "REDUCE", ""), None);
+        assert_eq!(names.count_use(0, "called", "REDUCE", "", 9), None);
         let fresh = Fresh { usage: "called", by: "REDUCE", arguments: "", call: String::new(), texts: Vec::new() };
         let added = names.add_use(0, true, fresh);
-        assert_eq!(names.count_use(0, "called", "REDUCE", ""), added);
+        assert_eq!(names.count_use(0, "called", "REDUCE", "", 9), added);
     }
 }

@@ -59,7 +59,12 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
         let verdict = verdicts.iter().filter(|(id, _)| *id == index).map(|(_, word)| *word);
         // A loader that is given several pickles is as good as the worst of them.
         let arguments = verdict.reduce(|a, b| if a == "clean" { b } else { a }).unwrap_or(entry.arguments);
-        named(scan, name, place, stream, Some((entry, arguments)));
+        let again = entry.again.len() as u64;
+        let told = named(name, stream, Some((entry, arguments)), entry.count.saturating_sub(again));
+        scan.fact(place.offset(name.at), place.length(name.len), told);
+        for &at in &entry.again {
+            scan.fact(place.offset(at), place.length(1), named(name, stream, Some((entry, arguments)), 1));
+        }
         for text in entry.texts.iter().filter(|text| text.len() >= 8) {
             scan.fact(place.offset(name.at), 0, Fact::Text { text, slot: "argument" });
         }
@@ -68,29 +73,25 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
         // A module that was fetched for one of its attributes is told with the attribute.
         let way = name.function == MODULE && name.walked >= name.named;
         if !used && !way {
-            named(scan, name, place, stream, None);
+            scan.fact(place.offset(name.at), place.length(name.len), named(name, stream, None, name.named));
         }
     }
 }
 
-fn named(scan: &mut Scan<'_>, name: &Name, place: Place, stream: u64, entry: Option<(&Use, &'static str)>) {
-    let thrown_away = name.popped >= name.named;
-    let (usage, count) = match entry {
-        Some((entry, _)) => (entry.usage, entry.count),
-        None => (if thrown_away { "discarded" } else { "referenced" }, name.named),
-    };
-    let fact = Fact::Global {
+/// The fact that a name is used, or only referenced, so often.
+fn named<'n>(name: &'n Name, stream: u64, entry: Option<(&'n Use, &'static str)>, count: u64) -> Fact<'n> {
+    let idle = if name.popped >= name.named { "discarded" } else { "referenced" };
+    Fact::Global {
         module: &name.module,
         function: &name.function,
         opcode: name.opcode,
         invoked_by: entry.map_or("", |(entry, _)| entry.by),
         invoked: entry.is_some_and(|(entry, _)| entry.invoked),
-        usage,
+        usage: entry.map_or(idle, |(entry, _)| entry.usage),
         arguments: entry.map_or("", |(_, arguments)| arguments),
         call: entry.map_or("", |(entry, _)| entry.call.as_str()),
         protocol: u64::from(name.protocol),
         stream,
         count,
-    };
-    scan.fact(place.offset(name.at), place.length(name.len), fact);
+    }
 }
