@@ -9,7 +9,9 @@ use anyhow::{Context as _, bail};
 use fst::MapBuilder;
 
 fn main() -> anyhow::Result<()> {
-    let [list, table] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else { bail!("usage: known-names LIST TABLE") };
+    let [list, table] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
+        bail!("usage: known-names LIST TABLE")
+    };
     let text = fs::read_to_string(list).with_context(|| list.clone())?;
     let mut builder = MapBuilder::new(BufWriter::new(File::create(table)?))?;
     for line in text.lines() {

@@ -15,10 +15,11 @@ import argparse
 import datetime
 import hashlib
 import json
+import multiprocessing
 import subprocess
 import sys
 import tomllib
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fetch
@@ -126,8 +127,9 @@ def main():
     DATA.mkdir(parents=True, exist_ok=True)
     records = collect(plan(arguments.locked))
     names, bases = {}, {}
-    with ProcessPoolExecutor() as pool:
-        for record, (found, outer, skipped) in zip(records, pool.map(read, records)):
+    # A process that has read a few releases is replaced: its memory does not shrink.
+    with multiprocessing.Pool(maxtasksperchild=6) as pool:
+        for record, (found, outer, skipped) in zip(records, pool.imap(read, records)):
             record |= {"names": len(found), "unreadable": skipped}
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
