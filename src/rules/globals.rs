@@ -150,16 +150,9 @@ const ENDLESS: GlobalEntry = GlobalEntry {
     reason: "attribute path longer than any real one",
 };
 
-/// The list of the names of the table that do harm when they are used as a file uses them.
-const JUDGED: &str = "judged-globals";
-
-/// The answer for a harmless name of the table.
-const KNOWN: GlobalEntry =
-    GlobalEntry { set: "known-globals", class: Class::Framework, reason: "class of a known package" };
-
 /// The answer for a name that a known package may have by now.
 const LIKELY: GlobalEntry =
-    GlobalEntry { set: "known-globals", class: Class::Framework, reason: "spelled like a class of a known package" };
+    GlobalEntry { set: known::KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
 
 /// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +270,7 @@ impl GlobalTable {
     /// True if a list of that name exists.
     #[must_use]
     pub fn has_set(&self, name: &str) -> bool {
-        [UNKNOWN.set, KNOWN.set, JUDGED].contains(&name) || name.starts_with("user-") || self.sets.contains(&name)
+        name == UNKNOWN.set || known::SETS.contains(&name) || name.starts_with("user-") || self.sets.contains(&name)
     }
 
     /// What `module.name`, written in a pickle of `protocol`, is worth at worst: when it is called.
@@ -435,10 +428,7 @@ fn known_entry(module: &str, name: &str, denied: bool, usage: Use) -> Option<Glo
     if denied && !(known.is_class() && usage != Use::Called) {
         return None;
     }
-    Some(match known.reason(usage) {
-        Some(reason) => GlobalEntry { set: JUDGED, class: Class::Denied, reason },
-        None => KNOWN,
-    })
+    Some(known.entry(usage))
 }
 
 /// The module and its parents, nearest first.

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use fst::Map;
 
+use super::globals::{Class, GlobalEntry};
+
 /// Keys `module qualname`, values as [`Known::of`] takes them apart.
 const BYTES: &[u8] = include_bytes!("../../data/names/known.fst");
 
@@ -18,16 +20,28 @@ static TABLE: LazyLock<Option<Map<&'static [u8]>>> = LazyLock::new(|| Map::new(B
 /// What Cython calls the function that makes an instance of a class before its state is set.
 const CYTHON_MAKER: &str = "__pyx_unpickle_";
 
-/// Why a name is not harmless, by the number that the table holds. Each is the end of a sentence about the name.
-const REASONS: [(&str, &str); 7] = [
+/// What a name does when it is called, and when it is restored, by the number that the table holds. Each is the end of a
+/// sentence about the name.
+const EFFECTS: [(&str, &str); 7] = [
     ("calling it opens files", "restoring it opens files"),
     ("calling it connects to other machines", "restoring it connects to other machines"),
     ("calling it imports modules by name", "restoring it imports modules by name"),
-    ("calling it unpickles or loads another file", "restoring it unpickles or loads another file"),
+    ("calling it unpickles or loads other files", "restoring it unpickles or loads what it holds"),
     ("calling it calls what the file gives it", "restoring it calls what the file gives it"),
     ("calling it starts programs", "restoring it starts programs"),
     ("calling it runs code", "restoring it runs code"),
 ];
+/// The first of [`EFFECTS`] that hands the machine over, whatever the object is for.
+const WORST: usize = 5;
+
+/// The lists that the names of the table with an effect stand for.
+pub(super) const JUDGED: &str = "judged-globals";
+const RUNS: &str = "restored-code-globals";
+const LOADS: &str = "restored-files-globals";
+/// The harmless names of the table.
+pub(super) const KNOWN: &str = "known-globals";
+/// All of them.
+pub(super) const SETS: [&str; 4] = [KNOWN, JUDGED, RUNS, LOADS];
 
 /// How a file uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +92,19 @@ impl Known {
         self.class
     }
 
-    /// Why this use of the name is not harmless.
-    pub(super) fn reason(self, usage: Use) -> Option<&'static str> {
-        match usage {
-            Use::Called => Some(REASONS.get(self.called?)?.0),
-            Use::Instantiated => Some(REASONS.get(self.restored?)?.1),
-            Use::Referenced => None,
-        }
+    /// What this use of the name is worth.
+    pub(super) fn entry(self, usage: Use) -> GlobalEntry {
+        let harmless = GlobalEntry { set: KNOWN, class: Class::Framework, reason: "class of a known package" };
+        let (effect, set, class) = match usage {
+            Use::Called => (self.called, JUDGED, Class::Denied),
+            Use::Instantiated if self.restored.is_some_and(|effect| effect >= WORST) => {
+                (self.restored, RUNS, Class::Gadget)
+            }
+            Use::Instantiated => (self.restored, LOADS, Class::Gadget),
+            Use::Referenced => return harmless,
+        };
+        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else { return harmless };
+        GlobalEntry { set, class, reason: if usage == Use::Called { calling } else { restoring } }
     }
 }
 

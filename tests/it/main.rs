@@ -17,6 +17,7 @@ mod globals;
 mod json;
 mod listings;
 mod markdown;
+mod names;
 mod pickle;
 mod policy;
 mod readme;

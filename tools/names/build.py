@@ -16,6 +16,7 @@ import datetime
 import hashlib
 import json
 import multiprocessing
+import re
 import subprocess
 import sys
 import tomllib
@@ -72,14 +73,13 @@ def read(record):
 
 
 def reviewed(names):
-    """Applies `reviewed.toml`: what people found when they read the reconstructors."""
+    """Applies `reviewed.toml`: what people found when they read the lists."""
     rows = tomllib.loads((HERE / "reviewed.toml").read_text())
     for key, reason in rows["judged"].items():
-        number = REASONS.index(reason["reason"]) + 1
-        flags = names.get(key, table.CLASS) & 7
-        names[key] = flags | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
-    for key in rows["harmless"]:
-        names[key] = names[key] & 7 if key in names else table.FUNCTION
+        number = REASONS.index(reason) + 1
+        names[key] = names[key] & 7 | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key in filter(re.compile(rows["compared"]).match, names):
+        names[key] = names[key] & ~(7 << table.RESTORED_SHIFT)
     for key in rows["left_out"]:
         names.pop(key, None)
 

@@ -6,6 +6,9 @@ use super::value::{Kind, Value};
 
 /// Package whose objects do that.
 const PACKAGE: &str = "scipy.stats";
+/// How their classes are called there, and in packages that derive from them.
+const PREFIX: &str = "rv_";
+const SUFFIX: &str = "_gen";
 /// The entry of the state that is run.
 const ENTRY: &[u8] = b"_parse_arg_template";
 
@@ -41,7 +44,9 @@ impl Machine<'_> {
         let Value::Global(id) = self.cells.field(target, 1) else { return false };
         self.names.get(id).is_some_and(|name| {
             let module: &str = &name.module;
-            module.strip_prefix(PACKAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            let inside = module.strip_prefix(PACKAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let named = name.function.ends_with(SUFFIX);
+            named || inside && name.function.starts_with(PREFIX)
         })
     }
 
