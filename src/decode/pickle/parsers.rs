@@ -1,4 +1,4 @@
-//! Python text in a state: SciPy's distributions keep the source of their argument parsers and run it when restored.
+//! Python text in a state: `SciPy`'s distributions keep the source of their argument parsers and run it when restored.
 
 use super::lookup::MOST_STATE;
 use super::machine::{By, Machine};
@@ -13,7 +13,7 @@ const SUFFIX: &str = "_gen";
 const ENTRY: &[u8] = b"_parse_arg_template";
 
 impl Machine<'_> {
-    /// States the text that restoring `target` would run, unless it is what SciPy writes itself.
+    /// States the text that restoring `target` would run, unless it is what `SciPy` writes itself.
     pub(super) fn note_parsers(&mut self, target: Value, state: Value, by: By) {
         let distribution = self.is_distribution(target);
         let readable = match self.cells.kind(state) {
@@ -65,7 +65,7 @@ impl Machine<'_> {
     }
 }
 
-/// True for the functions that SciPy generates: they take names with defaults and return them.
+/// True for the functions that `SciPy` generates: they take names with defaults and return them.
 fn is_parser(text: &str) -> bool {
     text.lines().filter(|line| !line.trim_ascii().is_empty()).all(|line| {
         let signature = line
