@@ -72,16 +72,24 @@ def read(record):
     return json.loads(kept.read_text())
 
 
+def package(key):
+    """The package that a key is in."""
+    return key.split(" ")[0].split(".")[0]
+
+
 def reviewed(names):
     """Applies `reviewed.toml`: what people found when they read the lists."""
     rows = tomllib.loads((HERE / "reviewed.toml").read_text())
     for key, reason in rows["judged"].items():
         number = REASONS.index(reason) + 1
         names[key] = names[key] & 7 | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key in filter(re.compile(rows["native"]).match, names):
+        if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
+            names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
     for key in filter(re.compile(rows["compared"]).match, names):
         names[key] = names[key] & ~(7 << table.RESTORED_SHIFT)
-    for key in rows["left_out"]:
-        names.pop(key, None)
+    for key in [key for key in names if key in rows["left_out"] or package(key) in rows["no_packages"]]:
+        del names[key]
 
 
 def write_lists(names):
@@ -101,7 +109,7 @@ def write_lists(names):
 
 def write_table(names, records):
     """The table and the line about it."""
-    covered = {key.split(".")[0].split(" ")[0] for key in names}
+    covered = {package(key) for key in names}
     keys = {**names, **dict.fromkeys(covered, 0)}
     rows = sorted(keys.items(), key=lambda row: row[0].encode())
     listing = CACHE / "known.tsv"
