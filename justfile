@@ -33,3 +33,7 @@ bench:
 bench-large:
     cargo build --release --locked
     python3 benches/large.py
+
+# Make the table of known names anew from the packages' wheels.
+names *ARGS:
+    python3 tools/names/build.py {{ARGS}}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::config::{ConfigError, Settings};
 use crate::formats::FORMATS;
-use crate::rules::RuleSet;
+use crate::rules::{NamesTable, RuleSet};
 
 /// One thing that was examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn run(
     show_failed: bool,
     out: &mut dyn Write,
 ) -> io::Result<bool> {
-    let mut checks = vec![formats(), rule_set(rules), configuration(settings)];
+    let mut checks = vec![formats(), rule_set(rules), names(), configuration(settings)];
     if let Ok(settings) = settings {
         checks.push(limits(settings));
         checks.extend(settings.notes.iter().map(|note| Check::works("note", note)));
@@ -80,6 +80,14 @@ fn rule_set(rules: &RuleSet) -> Check {
     match all {
         0 => Check::fails("rules", "this build has no rules: it would find nothing"),
         _ => Check::works("rules", detail),
+    }
+}
+
+fn names() -> Check {
+    let NamesTable { digest, origin } = NamesTable::shipped();
+    match NamesTable::names() {
+        0 => Check::fails("known names", "the table cannot be read: classes of common packages are reported"),
+        names => Check::works("known names", format!("{names} of {origin}, {digest}")),
     }
 }
 

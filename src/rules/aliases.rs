@@ -362,10 +362,11 @@ mod tests {
 
     #[test]
     fn python2_names_are_mapped_as_cpython_does() {
-        assert_eq!(from_python2("commands", "getoutput"), Some(("subprocess", "getoutput")));
-        assert_eq!(from_python2("itertools", "imap"), Some(("builtins", "map")));
+        assert_eq!(from_python2("commands", "getoutput"), Some(("subprocess", "getoutput".into())));
+        assert_eq!(from_python2("itertools", "imap"), Some(("builtins", "map".into())));
         assert_eq!(from_python2("itertools", "chain"), None);
-        assert_eq!(from_python2("exceptions", "KeyError"), Some(("builtins", "KeyError")));
-        assert_eq!(from_python2("urllib", "urlopen"), Some(("urllib.request", "urlopen")));
+        assert_eq!(from_python2("exceptions", "KeyError"), Some(("builtins", "KeyError".into())));
+        assert_eq!(from_python2("__builtin__", "unicode.lower"), Some(("builtins", "str.lower".into())));
+        assert_eq!(from_python2("urllib", "urlopen"), Some(("urllib.request", "urlopen".into())));
     }
 }

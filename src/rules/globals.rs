@@ -6,17 +6,20 @@
 //! 1. the exact name;
 //! 2. a walk: any dotted component that reaches a denied module or attribute, or that opens one up (`__globals__`);
 //! 3. a public method of a listed type;
-//! 4. the module's star, then the nearest parent's;
-//! 5. the class pattern of a package: names spelled like classes.
+//! 4. the table of known names (`known.rs`): classes and reconstructors of common packages, and what they do;
+//! 5. the module's star, then the nearest parent's;
+//! 6. the class pattern of a package: names spelled like classes. For a package of the table it holds without a row,
+//!    for newer releases, but not for what is called.
 //!
-//! Between the two, exact names and walks outweigh stars and patterns; among equals the worse class counts. Rows of the
-//! user come before all of this.
+//! Among the spellings, statements about the name outweigh stars and patterns; among equals the worse class counts. Rows
+//! of the user come before all of this.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::aliases::{canonical, from_python2};
+use super::known::{self, Use};
 use super::set::Set;
 
 /// The item form for the names of a package that are spelled like classes.
@@ -148,6 +151,10 @@ const ENDLESS: GlobalEntry = GlobalEntry {
     reason: "attribute path longer than any real one",
 };
 
+/// The answer for a name that a known package may have by now.
+const LIKELY: GlobalEntry =
+    GlobalEntry { set: known::KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
+
 /// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Vote {
@@ -264,13 +271,21 @@ impl GlobalTable {
     /// True if a list of that name exists.
     #[must_use]
     pub fn has_set(&self, name: &str) -> bool {
-        name == UNKNOWN.set || name.starts_with("user-") || self.sets.contains(&name)
+        name == UNKNOWN.set || known::SETS.contains(&name) || name.starts_with("user-") || self.sets.contains(&name)
     }
 
-    /// What `module.name`, written in a pickle of `protocol`, is worth.
+    /// What `module.name`, written in a pickle of `protocol`, is worth at worst: when it is called.
     #[must_use]
     pub fn judge(&self, module: &str, name: &str, protocol: u64) -> GlobalEntry {
+        self.judge_use(module, name, protocol, Use::Called)
+    }
+
+    /// What `module.name`, written in a pickle of `protocol`, is worth when it is used like this.
+    #[must_use]
+    pub fn judge_use(&self, module: &str, name: &str, protocol: u64, usage: Use) -> GlobalEntry {
         let mapped = if protocol < 3 { from_python2(module, name) } else { None };
+        // The table has the modules as the packages call them, the lists under their public names.
+        let written = (mapped.is_none() && canonical(module) != module).then_some((module, name));
         let mapped = mapped.map(|(module, name)| (canonical(module), name));
         let public = [Some((canonical(module), Cow::Borrowed(name))), mapped];
         let public = || public.iter().flatten().map(|(module, name)| (module.as_ref(), name.as_ref()));
@@ -280,7 +295,7 @@ impl GlobalTable {
             return entry;
         }
         public()
-            .filter_map(|(module, name)| self.vote(module, name))
+            .filter_map(|(module, name)| self.vote(module, name, written, usage))
             .max_by_key(|vote| vote.weight())
             .map_or(UNKNOWN, |vote| vote.entry)
     }
@@ -306,23 +321,29 @@ impl GlobalTable {
         (is_path(name) || !star.class.is_mild()).then_some(star)
     }
 
-    /// What the shipped lists say about one spelling.
-    fn vote(&self, module: &str, name: &str) -> Option<Vote> {
+    /// What the shipped lists say about one spelling; `written` is the file's own, where it differs.
+    fn vote(&self, module: &str, name: &str, written: Option<(&str, &str)>, usage: Use) -> Option<Vote> {
         if let Some(entry) = self.exact.get(&(module, name)) {
             return Some(Vote { named: true, entry: *entry });
         }
         if let Some(entry) = self.walk(module, name).or_else(|| self.method(module, name)) {
             return Some(Vote { named: true, entry });
         }
-        let plain = is_path(module) && is_path(name);
         let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
-        if let Some(entry) = star.filter(|entry| plain && !name.contains('.') || !entry.class.is_mild()) {
+        let denied = star.is_some_and(|entry| !entry.class.is_mild());
+        let mut spellings = [Some((module, name)), written].into_iter().flatten();
+        if let Some(entry) = spellings.find_map(|(module, name)| known_entry(module, name, denied, usage)) {
+            return Some(Vote { named: true, entry });
+        }
+        let plain = is_path(module) && is_path(name);
+        if let Some(entry) = star.filter(|_| plain && !name.contains('.') || denied) {
             return Some(Vote { named: false, entry });
         }
         if !plain || !name.split('.').all(|part| is_class_name(part) && !self.reexported.contains(part)) {
             return None;
         }
-        let entry = scopes(module).find_map(|scope| self.classes.get(scope)).copied()?;
+        let pattern = scopes(module).find_map(|scope| self.classes.get(scope)).copied();
+        let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(LIKELY))?;
         Some(Vote { named: false, entry })
     }
 
@@ -400,6 +421,15 @@ impl GlobalTable {
     fn denied_star(&self, module: &str) -> Option<GlobalEntry> {
         self.stars.get(module).filter(|entry| entry.class == Class::Denied).copied()
     }
+}
+
+/// What the table of known names says. In a module that a list denies as a whole, only instances of its classes pass.
+fn known_entry(module: &str, name: &str, denied: bool, usage: Use) -> Option<GlobalEntry> {
+    let known = known::get(module, name)?;
+    if denied && !(known.is_class() && usage != Use::Called) {
+        return None;
+    }
+    Some(known.entry(usage))
 }
 
 /// The module and its parents, nearest first.

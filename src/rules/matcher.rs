@@ -13,6 +13,7 @@ use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::globals::{Class, GlobalEntry, GlobalTable};
+use super::known::Use;
 use super::set::Set;
 use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
@@ -235,9 +236,9 @@ struct View<'f> {
 impl<'f> View<'f> {
     fn new(fact: &'f Fact<'f>, globals: &GlobalTable) -> Self {
         match *fact {
-            Fact::Global { module, function, protocol, .. } => Self {
+            Fact::Global { module, function, protocol, usage, .. } => Self {
                 fact,
-                global: Some(globals.judge(module, function, protocol)),
+                global: Some(globals.judge_use(module, function, protocol, Use::of(usage))),
                 symbol: match function {
                     // The module as a whole.
                     "*" => Cow::Borrowed(module),

@@ -7,6 +7,7 @@ pub mod doc;
 
 mod aliases;
 mod globals;
+mod known;
 mod matcher;
 mod set;
 mod watch;
@@ -19,6 +20,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 pub use globals::{Class, GlobalEntry, GlobalTable};
+pub use known::{NamesTable, Use};
 pub use matcher::{Hit, Judge};
 pub use set::Set;
 pub use watch::Watchlist;
@@ -239,11 +241,11 @@ impl RuleSet {
             .find(|rule| rule.code.eq_ignore_ascii_case(code_or_name) || rule.name.eq_ignore_ascii_case(code_or_name))
     }
 
-    /// Digest of all that decides: rows and sets.
+    /// Digest of all that decides: rows, sets and the table of known names.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        for text in [ROWS].into_iter().chain(set::texts()) {
+        for text in [ROWS, NamesTable::shipped().digest].into_iter().chain(set::texts()) {
             hash.update(text.as_bytes());
         }
         let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -13,7 +13,7 @@
 //! | `os system`, `pathlib Path.open` | that name |
 //! | `builtins str.*` | the public methods of a type |
 //! | `os *` | every name of a module and of its submodules |
-//! | `sklearn <class>` | the names of a package and its submodules that are spelled like classes |
+//! | `mylib <class>` | the names of a package and its submodules that are spelled like classes |
 //! | `* __globals__` | that attribute of anything |
 
 use super::globals::Class;

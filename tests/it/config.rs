@@ -480,7 +480,7 @@ fn doctor_says_what_works() {
     assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
     modelaudit 0.1.0
     FAILED  configuration  .modelaudit.toml:1:10: `strict` must be true or false, not an integer
-    1 of 4 checks failed
+    1 of 5 checks failed
     "#);
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use modelaudit::bytes::{Input, MemorySource};
 use modelaudit::finding::Severity;
-use modelaudit::rules::{Class, GlobalTable, RuleSet, Set};
+use modelaudit::rules::{Class, GlobalTable, RuleSet, Set, Use};
 use modelaudit::scan::scan;
 
 use crate::fixtures::options;
@@ -119,10 +119,17 @@ fn what_models_hold_is_not_a_finding() {
     assert!(ORDINARY.lines().count() >= 200);
     for line in ORDINARY.lines() {
         let [module, name, protocol] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let entry = table.judge(module, name, protocol.parse().unwrap());
+        let protocol = protocol.parse().unwrap();
+        let called = table.judge(module, name, protocol);
+        // Of a class a model holds instances. What restoring them loads is a note at most.
+        let held = table.judge_use(module, name, protocol, Use::Instantiated);
+        let is_class = name.trim_start_matches('_').starts_with(|first: char| first.is_ascii_uppercase());
+        let entry = if is_class && called.class != Class::Safe { held } else { called };
         // Helpers that pickle itself uses are judged by their arguments; nothing else in a model is.
         let helper = ["builtins", "__builtin__", "functools", "operator"].contains(&module);
-        let silent = matches!(entry.class, Class::Safe | Class::Framework) || helper && entry.class == Class::Gadget;
+        let silent = matches!(entry.class, Class::Safe | Class::Framework)
+            || entry.set == "restored-files-globals"
+            || helper && entry.class == Class::Gadget;
         assert!(silent, "{line} is {:?} by {}", entry.class, entry.set);
     }
 }

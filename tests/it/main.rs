@@ -18,6 +18,7 @@ mod globals;
 mod json;
 mod listings;
 mod markdown;
+mod names;
 mod pickle;
 mod policy;
 mod readme;

@@ -324,6 +324,7 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("build-on-import", "BUILD", "S207", Medium),
         ("build-dunder", "BUILD", "S207", Medium),
         ("build-from-unsafe", "BUILD", "S207", Medium),
+        ("state-code", "BUILD", "S207", Critical),
         ("item-write-on-import", "SETITEM", "S209", Medium),
         ("item-write-on-import", "ADDITEMS", "S209", Medium),
         ("item-write-on-import", "APPENDS", "S210", Medium),

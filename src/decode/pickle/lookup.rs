@@ -31,7 +31,7 @@ const MOST_PLANTS: usize = 65_536;
 const LONGEST_PLANT: usize = 512;
 const DEEPEST_PLANT: usize = 16;
 /// Entries of a state that are looked at.
-const MOST_STATE: usize = 4096;
+pub(super) const MOST_STATE: usize = 4096;
 
 impl Machine<'_> {
     /// The object that an opcode imports.
@@ -414,7 +414,7 @@ impl Machine<'_> {
     }
 
     /// Keys and values of a state: a dict, or a tuple of dicts (instance attributes, then slots).
-    fn state_pairs(&self, state: Value) -> Vec<(Value, Value)> {
+    pub(super) fn state_pairs(&self, state: Value) -> Vec<(Value, Value)> {
         let dicts = match self.cells.kind(state) {
             Some(Kind::Dict) => vec![state],
             Some(Kind::Tuple) if self.cells.len(state) == 2 => self.cells.items(state).unwrap_or_default(),
@@ -453,6 +453,7 @@ impl Machine<'_> {
             self.invoke(hook, arguments, Value::None, by, 0);
         }
         self.note_hooks(state, by);
+        self.note_parsers(target, state, by);
         self.add_state(target, state);
         self.log_build(target, state);
         None

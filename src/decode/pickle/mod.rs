@@ -21,6 +21,7 @@ mod listing;
 mod lookup;
 mod machine;
 mod memo;
+mod parsers;
 mod reader;
 mod render;
 mod role;

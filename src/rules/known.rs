@@ -1,0 +1,163 @@
+//! The table of known names: classes of common packages and the functions that they name for their own restoring.
+//!
+//! `tools/names/build.py` makes it from the packages' sources; `docs/names.md` says how. It is a finite state transducer
+//! that is searched in place: a start of the program costs nothing, a look-up some hundred nanoseconds.
+
+use std::sync::LazyLock;
+
+use fst::Map;
+
+use super::globals::{Class, GlobalEntry};
+
+/// Keys `module qualname`, values as [`Known::of`] takes them apart.
+const BYTES: &[u8] = include_bytes!("../../data/names/known.fst");
+
+/// One line on [`BYTES`]: digest, number of packages and of releases, day. A test compares.
+const RECORD: &str = include_str!("../../data/names/known.txt");
+
+static TABLE: LazyLock<Option<Map<&'static [u8]>>> = LazyLock::new(|| Map::new(BYTES).ok());
+
+/// What Cython calls the function that makes an instance of a class before its state is set.
+const CYTHON_MAKER: &str = "__pyx_unpickle_";
+
+/// What a name does when it is called, and when it is restored, by the number that the table holds. Each is the end of a
+/// sentence about the name.
+const EFFECTS: [(&str, &str); 7] = [
+    ("calling it opens files", "restoring it opens files"),
+    ("calling it connects to other machines", "restoring it connects to other machines"),
+    ("calling it imports modules by name", "restoring it imports modules by name"),
+    ("calling it unpickles or loads other files", "restoring it unpickles or loads what it holds"),
+    ("calling it calls what the file gives it", "restoring it calls what the file gives it"),
+    ("calling it starts programs", "restoring it starts programs"),
+    ("calling it runs code", "restoring it runs code"),
+];
+/// The first of [`EFFECTS`] that hands the machine over, whatever the object is for.
+const WORST: usize = 5;
+
+/// The lists that the names of the table with an effect stand for.
+pub(super) const JUDGED: &str = "judged-globals";
+const RUNS: &str = "restored-code-globals";
+const LOADS: &str = "restored-files-globals";
+/// The harmless names of the table.
+pub(super) const KNOWN: &str = "known-globals";
+/// All of them.
+pub(super) const SETS: [&str; 4] = [KNOWN, JUDGED, RUNS, LOADS];
+
+/// How a file uses a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// As a function: of a class, `__init__` runs.
+    Called,
+    /// As a class of instances: `__new__` runs, and what restores their state.
+    Instantiated,
+    /// As a value.
+    Referenced,
+}
+
+impl Use {
+    /// The use that a `global` fact states in words.
+    #[must_use]
+    pub fn of(usage: &str) -> Self {
+        match usage {
+            "called" => Self::Called,
+            "instantiated" => Self::Instantiated,
+            _ => Self::Referenced,
+        }
+    }
+}
+
+/// What the table says about one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    class: bool,
+    compiled: bool,
+    called: Option<usize>,
+    restored: Option<usize>,
+}
+
+impl Known {
+    /// Bits 0 to 2: class, function, compiled; three bits each for the reasons of calling and restoring, 0 for none.
+    fn of(value: u64) -> Self {
+        let reason = |bits: u64| usize::try_from(bits & 7).unwrap_or_default();
+        Self {
+            class: value & 1 != 0,
+            compiled: value & 4 != 0,
+            called: reason(value >> 3).checked_sub(1),
+            restored: reason(value >> 6).checked_sub(1),
+        }
+    }
+
+    /// True for a class, false for a function that restores.
+    pub(super) const fn is_class(self) -> bool {
+        self.class
+    }
+
+    /// What this use of the name is worth.
+    pub(super) fn entry(self, usage: Use) -> GlobalEntry {
+        let harmless = GlobalEntry { set: KNOWN, class: Class::Framework, reason: "class of a known package" };
+        let (effect, set, class) = match usage {
+            Use::Called => (self.called, JUDGED, Class::Denied),
+            Use::Instantiated if self.restored.is_some_and(|effect| effect >= WORST) => {
+                (self.restored, RUNS, Class::Gadget)
+            }
+            Use::Instantiated => (self.restored, LOADS, Class::Gadget),
+            Use::Referenced => return harmless,
+        };
+        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else { return harmless };
+        GlobalEntry { set, class, reason: if usage == Use::Called { calling } else { restoring } }
+    }
+}
+
+/// The entry of `name`, as it is defined in or exported from `module`.
+pub(super) fn get(module: &str, name: &str) -> Option<Known> {
+    if let Some(class) = name.strip_prefix(CYTHON_MAKER) {
+        let maker = entry(module, class).filter(|known| known.compiled)?;
+        // It makes the instance and sets its state, whichever opcode runs it.
+        return Some(Known { class: false, called: maker.restored, ..maker });
+    }
+    entry(module, name)
+}
+
+/// True if the table covers the package that `module` is in.
+pub(super) fn covers(module: &str) -> bool {
+    let package = module.split('.').next().unwrap_or_default();
+    TABLE.as_ref().is_some_and(|table| table.contains_key(package))
+}
+
+fn entry(module: &str, name: &str) -> Option<Known> {
+    // A space never stands in a dotted name, so no pair has the key of another.
+    if module.contains(' ') || name.is_empty() {
+        return None;
+    }
+    TABLE.as_ref()?.get(format!("{module} {name}")).map(Known::of)
+}
+
+/// The table as a whole, for those who ask what this build knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamesTable {
+    /// Digest of its bytes: `sha256:…`.
+    pub digest: &'static str,
+    /// What it was made from: number of packages and of their releases, and the day.
+    pub origin: &'static str,
+}
+
+impl NamesTable {
+    /// The table that this build ships.
+    #[must_use]
+    pub fn shipped() -> Self {
+        let (digest, origin) = RECORD.trim_ascii_end().split_once(' ').unwrap_or((RECORD, ""));
+        Self { digest, origin }
+    }
+
+    /// The bytes of the table: what [`NamesTable::digest`] is taken from.
+    #[must_use]
+    pub const fn bytes() -> &'static [u8] {
+        BYTES
+    }
+
+    /// Number of keys.
+    #[must_use]
+    pub fn names() -> usize {
+        TABLE.as_ref().map_or(0, Map::len)
+    }
+}

@@ -1,0 +1,105 @@
+//! The table of known names: it is the one that its record names, and it says what the packages' sources say.
+
+use std::fs;
+
+use modelaudit::rules::{Class, GlobalTable, NamesTable, Use};
+use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
+
+use crate::fixtures::root;
+
+/// Names that files of many releases hold: module, name.
+const KNOWN: &str = include_str!("globals/known.txt");
+/// Names of known packages that do harm when they are called: module, name.
+const JUDGED: &str = include_str!("globals/judged.txt");
+
+fn rows(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().map(|line| line.split_once(' ').unwrap_or_else(|| panic!("{line}")))
+}
+
+fn is_mild(class: Class) -> bool {
+    matches!(class, Class::Safe | Class::Framework)
+}
+
+#[test]
+fn the_record_names_the_table() {
+    let hex: String = Sha256::digest(NamesTable::bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(NamesTable::shipped().digest, format!("sha256:{hex}"), "run `just names`");
+    assert!(NamesTable::names() > 50_000);
+    assert!(NamesTable::bytes().len() < 4 << 20, "the table has {} bytes", NamesTable::bytes().len());
+}
+
+#[test]
+fn every_wheel_that_was_read_has_its_digest() {
+    let text = fs::read_to_string(root().join("data/names/sources.json")).unwrap();
+    let records: Vec<Json> = serde_json::from_str(&text).unwrap();
+    assert!(NamesTable::shipped().origin.starts_with(&format!("{} releases", records.len())));
+    for record in records {
+        assert_eq!(record["sha256"].as_str().map(str::len), Some(64), "{record}");
+        assert!(record["names"].as_u64().is_some(), "{record}");
+    }
+}
+
+#[test]
+fn classes_of_known_packages_are_no_finding() {
+    let table = GlobalTable::shipped();
+    assert!(KNOWN.lines().count() >= 80);
+    for (module, name) in rows(KNOWN) {
+        for protocol in [2, 4] {
+            for usage in [Use::Instantiated, Use::Referenced] {
+                let entry = table.judge_use(module, name, protocol, usage);
+                assert!(is_mild(entry.class), "{module} {name} {usage:?} is {:?} by {}", entry.class, entry.set);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_harm_when_called_is_a_finding() {
+    let table = GlobalTable::shipped();
+    assert!(JUDGED.lines().count() >= 25);
+    for (module, name) in rows(JUDGED) {
+        let entry = table.judge_use(module, name, 4, Use::Called);
+        assert!(!is_mild(entry.class) && entry.class != Class::Unknown, "{module} {name} is {:?}", entry.class);
+        assert!(!entry.reason.is_empty(), "{module} {name}");
+    }
+}
+
+#[test]
+fn a_function_is_not_known_because_its_package_is() {
+    let table = GlobalTable::shipped();
+    for (module, name) in [
+        ("sklearn.utils", "shuffle"),
+        ("numpy", "genfromtxt"),
+        ("transformers", "set_seed"),
+        ("torch.nn.functional", "handle_torch_function"),
+        ("spacy.util", "minibatch"),
+        ("scipy.stats", "fit"),
+        ("networkx", "compose"),
+    ] {
+        let entry = table.judge(module, name, 4);
+        assert!(!is_mild(entry.class), "{module} {name} is {:?} by {}", entry.class, entry.set);
+    }
+}
+
+#[test]
+fn a_name_of_a_later_release_may_be_stored_but_not_called() {
+    let table = GlobalTable::shipped();
+    let class = |usage| table.judge_use("sklearn.linear_model._robust", "_RegressorOfTomorrow", 4, usage).class;
+    assert_eq!(class(Use::Instantiated), Class::Framework);
+    assert_eq!(class(Use::Referenced), Class::Framework);
+    assert_eq!(class(Use::Called), Class::Unknown);
+    // Functions and classes of other packages are not meant.
+    assert_eq!(table.judge_use("sklearn.linear_model", "fit_all", 4, Use::Referenced).class, Class::Unknown);
+    assert_eq!(table.judge_use("sklearning", "Regressor", 4, Use::Instantiated).class, Class::Unknown);
+    assert_eq!(table.judge_use("sklearn.tree", "Popen", 4, Use::Instantiated).class, Class::Unknown);
+}
+
+#[test]
+fn makers_of_cython_go_with_their_classes() {
+    let table = GlobalTable::shipped();
+    let class = |module, name| table.judge(module, name, 4).class;
+    assert_eq!(class("sklearn._loss._loss", "__pyx_unpickle_CyHalfBinomialLoss"), Class::Framework);
+    assert_eq!(class("sklearn.linear_model._base", "__pyx_unpickle_LinearRegression"), Class::Unknown);
+    assert_eq!(class("sklearn._loss._loss", "__pyx_unpickle_"), Class::Unknown);
+}

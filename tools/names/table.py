@@ -1,0 +1,207 @@
+"""The names of one release, and all releases together."""
+
+import gc
+import json
+import re
+import sys
+import zipfile
+
+import judge as judging
+import tree
+from reasons import ARGUMENTS
+
+# Flags of a name; the reasons for calling and for restoring it stand above them, three bits each.
+CLASS, FUNCTION, COMPILED = 1, 2, 4
+CALLED_SHIFT, RESTORED_SHIFT = 3, 6
+
+# Folders and files of a wheel that no model refers to.
+SKIPPED = re.compile(r"(^|/)(tests?|testsuite|benchmarks?|examples?|docs?|conftest\.py|setup\.py)(/|$)|\.dist-info/|-")
+# Marks that a C++ compiler puts behind a class's name.
+MANGLED = re.compile(r"P\d+_object|PKS\d|_lS0_")
+CLASS_LIKE = re.compile(r"_?[A-Z][A-Za-z0-9_]*$")
+REDUCERS = ("__reduce__", "__reduce_ex__")
+
+
+def module_name(path):
+    """`a/b/__init__.py` → (`a.b`, True)."""
+    name = re.sub(r"\.pyi?$", "", path).replace("/", ".")
+    if name.endswith(".__init__"):
+        return name[: -len(".__init__")], True
+    return name, False
+
+
+def read(path):
+    """The modules of a reduced wheel, and the classes of its extension modules."""
+    modules, skipped = {}, 0
+    with zipfile.ZipFile(path) as archive:
+        compiled = json.loads(archive.read("extensions.json"))
+        # Sources before stubs of the same module.
+        for member in sorted(archive.namelist(), key=lambda name: (name.endswith(".pyi"), name)):
+            if not member.endswith((".py", ".pyi")) or SKIPPED.search(member):
+                continue
+            name, package = module_name(member)
+            if name in modules or name.split(".")[0] in sys.stdlib_module_names:
+                continue
+            try:
+                modules[name] = tree.Reader(name, package).read(archive.read(member))
+            except (SyntaxError, ValueError, RecursionError):
+                # Sources of Python 2, templates.
+                skipped += 1
+    for name, classes in compiled.items():
+        if SKIPPED.search(name.replace(".", "/")) or name.split(".")[0] in sys.stdlib_module_names:
+            continue
+        module = modules.setdefault(name, tree.Module(name, False))
+        for kind in classes:
+            if not MANGLED.search(kind):
+                module.classes.setdefault(kind, tree.Class(kind, [], {}, module)).compiled = True
+    return modules, set(compiled), skipped
+
+
+class Names:
+    """Collects the names of one release."""
+
+    def __init__(self, modules, compiled):
+        self.modules, self.compiled = modules, compiled
+        self.release = judging.Release(modules)
+        self.judge = judging.Judge(self.release)
+        self.found, self.bases, self.values = {}, {}, {}
+
+    def collect(self):
+        # Classes that a module takes from an extension module are the extension's, however it makes them.
+        for module in self.modules.values():
+            for source, item in module.imports.values():
+                if item and source in self.compiled and CLASS_LIKE.match(item):
+                    home = self.modules.get(source)
+                    if home is not None and item.upper() != item:
+                        home.classes.setdefault(item, tree.Class(item, [], {}, home))
+        for module in self.modules.values():
+            for kind in module.classes.values():
+                self.add(module.name, kind.name, self.value(kind))
+                self.reducers(kind)
+            self.exports(module)
+            self.registered(module)
+        return self.found, self.bases
+
+    def add(self, module, name, value):
+        key = f"{module} {name}"
+        self.found[key] = merge(self.found.get(key, 0), value)
+
+    def value(self, kind):
+        key = (kind.module.name, kind.name)
+        if key not in self.values:
+            called = self.judge.roots(kind, judging.CALLED)
+            restored = self.judge.roots(kind, judging.RESTORED)
+            outer = self.judge.outer(kind)
+            inherited = [base for base in outer if self.inherits(kind)]
+            called = max([called, *map(judging.base_reason, inherited)])
+            if inherited:
+                self.bases[" ".join(key)] = inherited
+            flags = CLASS | (COMPILED if kind.compiled else 0)
+            self.values[key] = flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
+        return self.values[key]
+
+    def inherits(self, kind):
+        """True if calling the class runs the constructor of a base from outside."""
+        own = self.judge.find(kind, "__init__")
+        return own is None or any("__init__" in callee for callee, *_ in tree.calls(own))
+
+    def exports(self, module):
+        """Names that a module takes from others of the release."""
+        names = {*module.aliases, *module.lazy}
+        names |= {name for name in module.imports if module.is_facade() or name in module.exported}
+        names |= {name for source in module.stars for name in self.public(source, set())}
+        for name in names:
+            if name in module.classes:
+                continue
+            home, target = self.release.resolve(module, name)
+            if home is not None and target in home.classes:
+                self.add(module.name, name, self.value(home.classes[target]))
+
+    def public(self, source, seen):
+        module = self.modules.get(source)
+        if module is None or source in seen:
+            return
+        seen.add(source)
+        for name in (*module.classes, *module.imports, *module.aliases):
+            if not name.startswith("_") and "." not in name:
+                yield name
+        for inner in module.stars:
+            yield from self.public(inner, seen)
+
+    def reducers(self, kind):
+        for name in REDUCERS:
+            function = kind.methods.get(name)
+            if function is not None:
+                for text in tree.returned(function):
+                    self.reconstructor(kind.module, text, kind)
+
+    def registered(self, module):
+        """What `copyreg.pickle` and its like register."""
+        for call in module.registered:
+            for argument in call.args[1:2]:
+                home, name = self.release.resolve(module, tree.dotted(argument) or "?")
+                if home is not None and name in home.functions:
+                    for text in tree.returned(home.functions[name]):
+                        self.reconstructor(home, text, None)
+
+    def reconstructor(self, module, text, kind):
+        head, _, rest = text.partition(".")
+        if head in ("self", "cls") and kind is not None:
+            if not rest or "." in rest or rest.startswith("__") or rest not in kind.methods:
+                return
+            self.function(kind.module.name, f"{kind.name}.{rest}", kind.methods[rest], kind)
+            return
+        home, name = self.release.resolve(module, text)
+        if home is None:
+            return
+        if name in home.functions:
+            self.function(home.name, name, home.functions[name], None)
+        outer, _, last = name.rpartition(".")
+        if outer in home.classes and last in home.classes[outer].methods and not last.startswith("__"):
+            self.function(home.name, name, home.classes[outer].methods[last], home.classes[outer])
+
+    def function(self, module, name, function, kind):
+        why = self.judge.walk(function, kind)
+        if kind is None and tree.calls_parameter(function):
+            why = max(why, ARGUMENTS)
+        self.add(module, name, FUNCTION | why << CALLED_SHIFT | why << RESTORED_SHIFT)
+
+
+def reasons(value):
+    """The reasons of a value: for calling, for restoring."""
+    return value >> CALLED_SHIFT & 7, value >> RESTORED_SHIFT & 7
+
+
+def merge(left, right):
+    """Of two releases the worse."""
+    flags = (left | right) & (CLASS | FUNCTION | COMPILED)
+    called, restored = (max(pair) for pair in zip(reasons(left), reasons(right)))
+    return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
+
+
+def release(path):
+    """Names and outer bases of one reduced wheel."""
+    # Trees are many and live until the end: looking for garbage among them is what takes the time.
+    gc.disable()
+    modules, compiled, skipped = read(path)
+    found, bases = Names(modules, compiled).collect()
+    del modules
+    gc.enable()
+    gc.collect()
+    return found, bases, skipped
+
+
+def inherit(names, bases):
+    """Carries reasons from one package's classes to another's that derive from them."""
+    for _ in range(6):
+        changed = False
+        for key, outer in bases.items():
+            for base in outer:
+                parts = base.rpartition(".")
+                value = names.get(f"{parts[0]} {parts[2]}", 0)
+                called, restored = reasons(value)
+                merged = merge(names[key], called << CALLED_SHIFT | restored << RESTORED_SHIFT)
+                changed |= merged != names[key]
+                names[key] = merged
+        if not changed:
+            return
