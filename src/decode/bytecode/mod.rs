@@ -23,8 +23,8 @@ use crate::decode::marshal::{Id, Objects};
 use instruction::Instruction;
 use references::References;
 
-/// Instructions that are walked for one survey, over all versions and passes.
-const MOST_STEPS: u64 = 8 << 20;
+/// Instructions that are worth walking for one input, over all versions and passes.
+pub const MOST_STEPS: u64 = 8 << 20;
 
 /// What code objects reach.
 #[derive(Debug, Default)]
@@ -37,14 +37,13 @@ pub struct Survey {
     pub exhausted: bool,
 }
 
-/// Finds out what `codes` reach. `versions` are those that may run them.
+/// Finds out what `codes` reach. `versions` are those that may run them; `steps` are paid for what is walked.
 #[must_use]
-pub fn survey(objects: &Objects, codes: &[Id], versions: &[Version]) -> Survey {
+pub fn survey(objects: &Objects, codes: &[Id], versions: &[Version], steps: &mut u64) -> Survey {
     let mut survey = Survey::default();
-    let mut steps = MOST_STEPS;
     for &version in versions {
         let mut programs: Vec<(Id, Vec<Instruction>)> = Vec::new();
-        let known = codes.iter().all(|&id| match instruction::program(objects, id, version, &mut steps) {
+        let known = codes.iter().all(|&id| match instruction::program(objects, id, version, steps) {
             Some(program) => {
                 programs.push((id, program));
                 true
@@ -55,10 +54,10 @@ pub fn survey(objects: &Objects, codes: &[Id], versions: &[Version]) -> Survey {
             continue;
         }
         survey.versions.push(version);
-        let found = walk::Walk::new(objects, version, &mut steps).run(&programs);
+        let found = walk::Walk::new(objects, version, steps).run(&programs);
         merge(&mut survey.references, found);
     }
-    survey.exhausted = steps == 0;
+    survey.exhausted = *steps == 0;
     if survey.versions.is_empty() || survey.exhausted {
         merge(&mut survey.references, references::pairs(objects, codes));
     }

@@ -90,7 +90,8 @@ impl References {
         entry.walked = true;
         let (origin, module) = (entry.origin, entry.reference.module.clone());
         // A global of the file's own, not a type of the interpreter: its attributes are its own affair.
-        if origin == Origin::Builtin && entry.reference.path.split('.').next().is_none_or(|name| !TYPES.contains(&name)) {
+        if origin == Origin::Builtin && entry.reference.path.split('.').next().is_none_or(|name| !TYPES.contains(&name))
+        {
             return None;
         }
         let path = match entry.reference.path.as_str() {

@@ -89,7 +89,11 @@ impl Machine<'_> {
         };
         let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
         if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
-            self.load_nested(arguments, used, role == Role::UnpickleTorch, by);
+            let purpose = used.map(|used| Purpose::Loaded(used, role == Role::UnpickleTorch));
+            purpose.into_iter().for_each(|purpose| self.hand_over(arguments, purpose, by));
+        }
+        if role == Role::Unmarshal {
+            self.hand_over(arguments, Purpose::Unmarshalled, by);
         }
         match outcome.value {
             Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
@@ -138,6 +142,10 @@ impl Machine<'_> {
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
             Role::ClassMaker => self.make_class(items, by),
+            Role::CodeMaker => {
+                self.store_code(items, by);
+                Outcome::plain(None)
+            }
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
             Role::Function => Outcome::plain(self.function(id, items, by)),
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
@@ -244,6 +252,11 @@ impl Machine<'_> {
                     .and_then(|(object, name)| self.invoke_method(object, name, &items.unwrap_or_default(), by))
                     .unwrap_or_else(|| self.unresolved_call(callee, arguments, by))
             }
+            // A function whose code stands in the stream.
+            Role::FunctionMaker => {
+                self.evidence.runs_code = true;
+                self.call_node(callee, arguments, keywords)
+            }
             // A class that the stream makes: calling it makes an instance.
             Role::ClassMaker => self.instance_node(callee, arguments, keywords),
             _ => self.unresolved_call(callee, arguments, by),
@@ -281,7 +294,7 @@ impl Machine<'_> {
             Value::Global(_) => true,
             Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
                 matches!(self.cells.field(callable, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| {
-                    matches!(name.role, Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::ClassMaker)
+                    matches!(name.role, Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::ClassMaker | Role::FunctionMaker)
                 }))
             }
             _ => false,
@@ -379,7 +392,13 @@ impl Machine<'_> {
                     Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::Forward { .. } => {
                         return self.invoke(class, arguments, keywords, by, 0);
                     }
-                    Role::ClassMaker | Role::Function | Role::Buffer | Role::Open | Role::Plain => true,
+                    Role::ClassMaker
+                    | Role::CodeMaker
+                    | Role::FunctionMaker
+                    | Role::Function
+                    | Role::Buffer
+                    | Role::Open
+                    | Role::Plain => true,
                     Role::Unpickle => looks_like_class(self.names.get(id).map_or("", |name| name.function.as_str())),
                     _ => false,
                 };
@@ -413,9 +432,8 @@ impl Machine<'_> {
         self.invoke(class, arguments, Value::None, by, 0)
     }
 
-    /// Hands the bytes among `arguments` to whoever reads nested pickles.
-    fn load_nested(&mut self, arguments: Value, used: Option<u32>, torch: bool, by: By) {
-        let Some(used) = used else { return };
+    /// Hands the bytes among `arguments` to whoever reads what is nested.
+    fn hand_over(&mut self, arguments: Value, purpose: Purpose, by: By) {
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
             // `load(BytesIO(bytes))`.
             let inner = match self.cells.kind(item) {
@@ -437,7 +455,7 @@ impl Machine<'_> {
                 },
                 _ => continue,
             };
-            self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Loaded(used, torch) });
+            self.evidence.nested(Nested { content, at: by.at, purpose });
         }
     }
 
@@ -487,7 +505,13 @@ const fn is_decoder(role: Role) -> bool {
 /// What a call of a known helper comes to whose arguments are not known.
 fn without_arguments(role: Role) -> Outcome {
     let arguments = match role {
-        Role::Plain | Role::Function | Role::StringMethod | Role::Encode | Role::Buffer => "",
+        Role::Plain
+        | Role::CodeMaker
+        | Role::FunctionMaker
+        | Role::Function
+        | Role::StringMethod
+        | Role::Encode
+        | Role::Buffer => "",
         Role::Decode | Role::Decoder => "data",
         Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => "opaque",
         Role::Open => "unknown",

@@ -315,7 +315,10 @@ impl Machine<'_> {
     /// The type of that name in `types`, or the built-in one.
     pub(super) fn type_by_name(&mut self, name: Value, by: By) -> Option<Value> {
         let text = self.name_text(name)?;
-        let naming = self.naming(by, "getattr");
+        let naming = self.naming(by, "type-by-name");
+        if text == b"PartialType" {
+            return Some(self.name(b"functools", b"partial", naming));
+        }
         let in_types = text.ends_with(b"Type");
         Some(self.name(if in_types { b"types" } else { b"builtins" }, &text, naming))
     }

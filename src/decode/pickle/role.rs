@@ -59,6 +59,10 @@ pub enum Role {
     NewObjEx,
     /// `add_extension(module, name, code)`.
     AddExtension,
+    /// Makes a code object out of its parts.
+    CodeMaker,
+    /// Makes a function out of a code object: the result runs it when called.
+    FunctionMaker,
     /// Makes a class: the result is called to make instances.
     ClassMaker,
     /// `_builtin_type(name)`, `_load_type(name)`: a type of the module `types`.
@@ -148,7 +152,9 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         | "lib2to3.pgen2.grammar"
         | "pandas"
         | "pandas.io.pickle"
-        | "jsonpickle" => library(module, function),
+        | "jsonpickle"
+        | "new"
+        | "types" => library(module, function),
         _ => other(module, function),
     }
     .or_bound(function)
@@ -249,6 +255,13 @@ fn codec(module: &str, function: &str) -> Role {
 
 fn library(module: &str, function: &str) -> Role {
     match (module, function) {
+        ("types", "CodeType") | ("new", "code") | ("dill._dill", "_create_code") => Role::CodeMaker,
+        ("types", "FunctionType" | "LambdaType")
+        | ("new", "function")
+        | ("dill._dill", "_create_function")
+        | ("cloudpickle.cloudpickle", "_make_function" | "_make_skel_func" | "_fill_function") => Role::FunctionMaker,
+        ("types", "MethodType") => forward(0, Pass::Rest),
+        ("types", "new_class") => Role::ClassMaker,
         ("copyreg", "_reconstructor") => Role::Instance,
         ("copyreg", "__newobj__") => Role::NewObj,
         ("copyreg", "__newobj_ex__") => Role::NewObjEx,
@@ -300,8 +313,7 @@ fn other(module: &str, function: &str) -> Role {
         ("threading", "settrace" | "setprofile") | ("sys", "settrace" | "setprofile" | "addaudithook") => {
             forward(0, Pass::Opaque)
         }
-        ("types", "MethodType") => forward(0, Pass::Rest),
-        ("types", "new_class") | ("collections", "namedtuple") | ("enum", "Enum" | "IntEnum") => Role::ClassMaker,
+        ("collections", "namedtuple") | ("enum", "Enum" | "IntEnum") => Role::ClassMaker,
         (module, "_reconstruct") if module.starts_with("numpy") && module.contains("multiarray") => Role::Instance,
         _ => Role::Plain,
     }

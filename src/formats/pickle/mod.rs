@@ -4,6 +4,7 @@
 //! names, calls and writes is stated. `streams` walks from pickle to pickle, `facts` turns a finished run into facts,
 //! `nested` looks into literals that are pickles themselves, `identify` says whether data is a pickle at all.
 
+mod code;
 mod facts;
 mod identify;
 mod nested;
