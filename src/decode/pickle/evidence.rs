@@ -56,6 +56,15 @@ pub enum Content {
     Owned(Vec<u8>),
 }
 
+/// Another loader that makes any Python object, out of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextLoader {
+    /// `PyYAML` and its relatives.
+    Yaml,
+    /// `jsonpickle.decode`.
+    Jsonpickle,
+}
+
 /// Why nested bytes are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -63,6 +72,8 @@ pub enum Purpose {
     Loaded(u32, bool),
     /// They are given to `marshal.loads`.
     Unmarshalled,
+    /// They are text, given to a loader of another format.
+    Text(TextLoader),
     /// They begin like a pickle.
     Data,
 }

@@ -92,8 +92,10 @@ impl Machine<'_> {
             let purpose = used.map(|used| Purpose::Loaded(used, role == Role::UnpickleTorch));
             purpose.into_iter().for_each(|purpose| self.hand_over(arguments, purpose, by));
         }
-        if role == Role::Unmarshal {
-            self.hand_over(arguments, Purpose::Unmarshalled, by);
+        match role {
+            Role::Unmarshal => self.hand_over(arguments, Purpose::Unmarshalled, by),
+            Role::LoadText(loader) => self.hand_over(arguments, Purpose::Text(loader), by),
+            _ => {}
         }
         match outcome.value {
             Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
@@ -142,8 +144,11 @@ impl Machine<'_> {
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
             Role::ClassMaker => self.make_class(items, by),
-            Role::CodeMaker => {
-                self.store_code(items, by);
+            Role::CodeMaker | Role::FunctionMaker | Role::LoadText(_) => {
+                if role == Role::CodeMaker {
+                    self.store_code(items, by);
+                }
+                items.iter().for_each(|&item| self.feed(item));
                 Outcome::plain(None)
             }
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),

@@ -29,7 +29,7 @@ mod step;
 mod strings;
 
 pub use codec::decoded;
-pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose, StoredCode};
+pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader};
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
 pub use reader::{Extent, Operand, Reader, Token};

@@ -3,6 +3,8 @@
 //! This is knowledge about Python, not about danger: a role says what the result is and what gets called on the way,
 //! so that the last name of a chain can be stated. Whether that name is harmful is for the rules.
 
+use super::evidence::TextLoader;
+
 /// What the machine knows about an imported object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -83,6 +85,8 @@ pub enum Role {
     UnpickleTorch,
     /// Reads code objects from bytes.
     Unmarshal,
+    /// Makes objects out of text of another format.
+    LoadText(TextLoader),
     /// `BytesIO(bytes)`: the bytes, for a loader.
     Buffer,
     /// Opens a file; the mode decides.
@@ -153,7 +157,10 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         | "pandas"
         | "pandas.io.pickle"
         | "jsonpickle"
+        | "jsonpickle.unpickler"
         | "new"
+        | "yaml"
+        | "ruamel.yaml"
         | "types" => library(module, function),
         _ => other(module, function),
     }
@@ -260,6 +267,10 @@ fn library(module: &str, function: &str) -> Role {
         | ("new", "function")
         | ("dill._dill", "_create_function")
         | ("cloudpickle.cloudpickle", "_make_function" | "_make_skel_func" | "_fill_function") => Role::FunctionMaker,
+        ("jsonpickle", "decode" | "loads") | ("jsonpickle.unpickler", "decode") => {
+            Role::LoadText(TextLoader::Jsonpickle)
+        }
+        ("yaml" | "ruamel.yaml", name) if name.contains("load") => Role::LoadText(TextLoader::Yaml),
         ("types", "MethodType") => forward(0, Pass::Rest),
         ("types", "new_class") => Role::ClassMaker,
         ("copyreg", "_reconstructor") => Role::Instance,

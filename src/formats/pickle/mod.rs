@@ -7,6 +7,7 @@
 mod code;
 mod facts;
 mod identify;
+mod loaders;
 mod nested;
 mod salvage;
 mod streams;

@@ -19,7 +19,8 @@ const LONGEST_ENCODED: u64 = 1 << 20;
 /// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
 pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    for nested in machine.evidence().nested.iter().filter(|nested| nested.purpose != Purpose::Unmarshalled) {
+    let pickles = |nested: &&Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Data);
+    for nested in machine.evidence().nested.iter().filter(pickles) {
         // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
         let loaded_too = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..)) && same(&other.content, &nested.content);
         if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
@@ -68,7 +69,7 @@ fn look(
                     scan.fact(place.offset(nested.at), 0, effect);
                 }
             }
-            Purpose::Loaded(..) | Purpose::Unmarshalled => {}
+            Purpose::Loaded(..) | Purpose::Unmarshalled | Purpose::Text(_) => {}
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
