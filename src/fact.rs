@@ -129,7 +129,8 @@ facts! {
         module: &'a str,
         /// Attribute path inside the module as written, dots kept (`Outer.Inner`).
         function: &'a str,
-        /// Opcode that names it: `GLOBAL`, `STACK_GLOBAL`, `INST`, `EXT1`…; `getattr` where an attribute walk does.
+        /// Opcode that names it: `GLOBAL`, `STACK_GLOBAL`, `INST`, `EXT1`…; `getattr` where an attribute walk does, `subimport` and
+        /// `type-by-name` where a helper of stored code does, `yaml` and `jsonpickle` in text for those loaders.
         opcode: &'a str,
         /// Opcode that used it, `REDUCE`, `OBJ`, `INST`, `NEWOBJ`, `NEWOBJ_EX`, `BUILD`, `APPEND`…; empty if none did.
         invoked_by: &'a str,
@@ -139,7 +140,7 @@ facts! {
         /// `discarded` (popped, but imported all the same).
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
-        /// other helpers `resolved` or `unresolved`; for nested loaders `clean`, `dirty` or `opaque`; else empty.
+        /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders `clean`, `dirty` or `opaque`; else empty.
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,

@@ -11,6 +11,7 @@
 
 mod call;
 mod instruction;
+mod names;
 mod references;
 mod table;
 mod value;
@@ -71,5 +72,73 @@ fn merge(known: &mut Vec<Reference>, found: References) {
             Some(_) => {}
             None => known.push(reference),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::marshal::{Code, Layout, Object};
+
+    /// What code of 3.8 with these names and texts reaches.
+    fn reached(bytecode: &[u8], names: &[&str], texts: &[&str]) -> Vec<String> {
+        let mut objects = Objects::default();
+        let mut add = |object| objects.add(object).unwrap();
+        let text = |text: &str| Object::Text(text.as_bytes().into(), false);
+        let names: Vec<Id> = names.iter().map(|name| add(text(name))).collect();
+        let mut constants: Vec<Id> = texts.iter().map(|constant| add(text(constant))).collect();
+        constants.push(add(Object::None));
+        let local = add(text("x"));
+        let [names, constants, locals, empty] =
+            [names, constants, vec![local], Vec::new()].map(|items| add(Object::Tuple(items)));
+        let bytecode = add(Object::Bytes(bytecode.into()));
+        let code = add(Object::Code(Box::new(Code {
+            layout: Layout::Python38,
+            flags: 0,
+            bytecode,
+            constants,
+            names,
+            locals,
+            free: Some(empty),
+            cells: Some(empty),
+            filename: local,
+            name: local,
+            qualified: None,
+            first_line: 1,
+        })));
+        let mut steps = 1000;
+        let found = survey(&objects, &[code], &[Version::V38], &mut steps);
+        let call = |found: Reference| {
+            format!("{}.{}{} {}", found.module, found.path, if found.called { "()" } else { "" }, found.call)
+        };
+        found.references.into_iter().map(call).collect()
+    }
+
+    #[test]
+    fn a_function_is_followed_through_a_local_and_a_conditional_argument() {
+        // x = os.system; x("a" if None else "b")
+        let bytecode =
+            [116, 0, 106, 1, 125, 0, 124, 0, 100, 2, 114, 16, 100, 0, 110, 2, 100, 1, 131, 1, 1, 0, 100, 2, 83, 0];
+        assert_eq!(reached(&bytecode, &["os", "system"], &["a", "b"]), ["os.system() os.system('a')"]);
+    }
+
+    #[test]
+    fn what_is_stored_late_is_known_early() {
+        // loop: x.system("a"); x = os
+        let bytecode = [124, 0, 106, 1, 100, 0, 131, 1, 1, 0, 116, 0, 125, 0, 113, 0];
+        assert_eq!(reached(&bytecode, &["os", "system"], &["a"]), ["os.system() os.system('a')"]);
+    }
+
+    #[test]
+    fn attributes_of_anything_else_are_no_module() {
+        // x.system("a")
+        let bytecode = [124, 0, 106, 1, 100, 0, 131, 1, 83, 0];
+        assert_eq!(reached(&bytecode, &["os", "system"], &["a"]), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_walked_is_paired() {
+        let found = reached(&[255, 0, 83, 0], &["os", "system"], &[]);
+        assert!(found.contains(&"os.system ".to_owned()), "{found:?}");
     }
 }

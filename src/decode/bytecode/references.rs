@@ -8,6 +8,54 @@ use crate::decode::marshal::{Id, Objects};
 const MOST_NAMES: usize = 10_000;
 /// Longest attribute path, in bytes.
 const LONGEST_PATH: usize = 512;
+/// Modules that a global is taken for which the code does not define: functions that were taken out of their module
+/// refer to its imports like that. Names that nobody gives to a variable.
+pub(super) const FREE_MODULES: &[&str] = &[
+    "asyncio",
+    "base64",
+    "builtins",
+    "cloudpickle",
+    "codecs",
+    "commands",
+    "ctypes",
+    "dill",
+    "ftplib",
+    "http",
+    "httpx",
+    "importlib",
+    "io",
+    "joblib",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "numpy",
+    "os",
+    "pathlib",
+    "pickle",
+    "pip",
+    "platform",
+    "posix",
+    "pty",
+    "requests",
+    "runpy",
+    "shutil",
+    "smtplib",
+    "socket",
+    "subprocess",
+    "sys",
+    "tarfile",
+    "telnetlib",
+    "tempfile",
+    "threading",
+    "torch",
+    "types",
+    "urllib",
+    "urllib2",
+    "webbrowser",
+    "yaml",
+    "zipfile",
+    "zlib",
+];
 /// Built-in types, whose attributes mean something.
 const TYPES: &[&str] =
     &["bytes", "bytearray", "dict", "frozenset", "int", "list", "object", "set", "str", "super", "tuple", "type"];
@@ -165,7 +213,9 @@ pub(super) fn pairs(objects: &Objects, codes: &[Id]) -> References {
                     entry.reference.arguments = "unresolved";
                 }
             };
-            note(Origin::Builtin, "builtins", &name);
+            if !FREE_MODULES.contains(&&*name) {
+                note(Origin::Builtin, "builtins", &name);
+            }
             if let Some(next) = objects.name(code.names, index.saturating_add(1)) {
                 note(Origin::Import, &name, &next);
             }

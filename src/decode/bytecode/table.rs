@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+#[allow(clippy::enum_glob_use, clippy::wildcard_imports, reason = "the table names nearly all of them")]
 use Op::*;
 
 use crate::decode::marshal::Layout;
@@ -120,7 +121,7 @@ pub(super) enum Op {
     /// Takes so many values and leaves so many unknown ones.
     Effect(u8, u8),
     Add,
-    BinaryOp,
+    Operator,
     Subscript,
     Const,
     ReturnConst,
@@ -373,7 +374,7 @@ const ROWS: &[(&str, Op, [u8; 12])] = &[
     ("POP_JUMP_FORWARD_IF_FALSE", PopJump, [__, __, __, __, __, __, __, __, 114, __, __, __]),
     ("POP_JUMP_FORWARD_IF_TRUE", PopJump, [__, __, __, __, __, __, __, __, 115, __, __, __]),
     ("COPY", CopyArg, [__, __, __, __, __, __, __, __, 120, 120, 61, 59]),
-    ("BINARY_OP", BinaryOp, [__, __, __, __, __, __, __, __, 122, 122, 45, 44]),
+    ("BINARY_OP", Operator, [__, __, __, __, __, __, __, __, 122, 122, 45, 44]),
     ("SEND", Nop, [__, __, __, __, __, __, __, __, 123, 123, 104, 106]),
     ("POP_JUMP_FORWARD_IF_NOT_NONE", PopJump, [__, __, __, __, __, __, __, __, 128, __, __, __]),
     ("POP_JUMP_FORWARD_IF_NONE", PopJump, [__, __, __, __, __, __, __, __, 129, __, __, __]),

@@ -43,11 +43,22 @@ impl Value {
         self.0.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
-        self.atoms().iter().find_map(|atom| match atom {
+    /// What either of two values may be.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let mut atoms = self.atoms().to_vec();
+        if join(&mut atoms, other) { Self::of(atoms) } else { self.clone() }
+    }
+
+    /// All strings that it may be.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.atoms().iter().filter_map(|atom| match atom {
             Atom::Text(text) => Some(&**text),
             _ => None,
         })
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        self.texts().next()
     }
 
     pub(super) fn is_null(&self) -> bool {

@@ -222,11 +222,11 @@ impl Reader<'_> {
         match kind {
             b'c' | b'C' => {
                 let counts = match self.layout {
-                    Layout::Python2 => 3,
-                    Layout::Python30 | Layout::Python311 => 4,
-                    Layout::Python38 => 5,
+                    Layout::Python2 => 3 * 4,
+                    Layout::Python30 | Layout::Python311 => 4 * 4,
+                    Layout::Python38 => 5 * 4,
                 };
-                self.cursor.skip(counts * 4)?;
+                self.cursor.skip(counts)?;
                 open.flags = self.cursor.u32_le()?;
                 open.kind = Kind::Code;
                 open.left = if self.layout == Layout::Python311 { 10 } else { 9 };
@@ -296,7 +296,7 @@ mod tests {
     /// A code object without names: counts and flags, then its parts.
     fn code(counts: usize, layout: Layout) -> Vec<u8> {
         let mut out = vec![b'c'];
-        out.extend(vec![0; counts * 4]);
+        out.extend([0; 4].repeat(counts));
         let text: &[u8] = if layout == Layout::Python2 { b"s\x01\0\0\0f" } else { b"z\x01f" };
         out.extend(b"s\x02\0\0\0S\0)\0)\0)\0");
         match layout {

@@ -2,7 +2,7 @@
 
 use super::evidence::{Content, Nested, Purpose};
 use super::machine::{By, Machine};
-use super::names::looks_like_class;
+use super::names::{Name, looks_like_class};
 use super::role::{Pass, Role};
 use super::value::{Kind, Value};
 
@@ -88,9 +88,8 @@ impl Machine<'_> {
             _ => without_arguments(role),
         };
         let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
-        if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
-            let purpose = used.map(|used| Purpose::Loaded(used, role == Role::UnpickleTorch));
-            purpose.into_iter().for_each(|purpose| self.hand_over(arguments, purpose, by));
+        if let (Some(used), Role::Unpickle | Role::UnpickleTorch) = (used, role) {
+            self.hand_over(arguments, Purpose::Loaded(used, role == Role::UnpickleTorch), by);
         }
         match role {
             Role::Unmarshal => self.hand_over(arguments, Purpose::Unmarshalled, by),
@@ -148,7 +147,9 @@ impl Machine<'_> {
                 if role == Role::CodeMaker {
                     self.store_code(items, by);
                 }
-                items.iter().for_each(|&item| self.feed(item));
+                for &item in items {
+                    self.feed(item);
+                }
                 Outcome::plain(None)
             }
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
@@ -194,8 +195,13 @@ impl Machine<'_> {
             Role::SetItem => self.set_item(item(0), item(1), item(2)),
             Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
             Role::Globals => Outcome::unresolved(),
-            Role::Import => Outcome::of(self.import(items, true, by)),
-            Role::ImportModule => Outcome::of(self.import(items, false, by)),
+            Role::Import => Outcome::of(self.import(items, "__import__", by)),
+            Role::ImportModule => {
+                // Helpers of code stored by value fetch what that code imports.
+                let helper = |name: &Name| matches!(name.function.as_str(), "subimport" | "_import_module");
+                let how = if self.names.get(id).is_some_and(helper) { "subimport" } else { "import_module" };
+                Outcome::of(self.import(items, how, by))
+            }
             Role::Locate => Outcome::of(self.locate(items, by)),
             Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
             Role::AddExtension => self.add_extension(items),

@@ -66,6 +66,8 @@ pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, st
 fn yaml(text: &str) -> Vec<Found> {
     let separates = |c: char| c.is_whitespace() || matches!(c, '[' | ']' | '{' | '}' | ',' | '"' | '\'');
     let mut found = Vec::new();
+    // The address of the standard tags has a comma in it, which else ends a tag.
+    let text = text.replace("yaml.org,2002:", "yaml.org/2002/");
     for token in text.split(separates).filter(|token| token.contains('!')) {
         let tag = percent_decoded(token.get(token.find('!').unwrap_or(0)..).unwrap_or(token));
         let Some((path, name)) = tag.rsplit_once(':') else { continue };
