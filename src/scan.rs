@@ -14,7 +14,8 @@ use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
-use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect, python_code};
+use crate::formats::python_code::COMPILED_MODULE;
+use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status};
 use crate::rules::{Hit, Judge, RuleSet};
@@ -241,7 +242,7 @@ impl Walk {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
             if found.form == "python-bytecode" {
-                self.compiled_module(input, sink);
+                self.read(&COMPILED_MODULE, input, sink);
             }
         } else if top && input.is_empty() {
             self.unread = Some("the file is empty");
@@ -261,17 +262,6 @@ impl Walk {
             for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
                 carved(sink, &input.name, at, found);
             }
-        }
-    }
-
-    /// States what the code of a compiled Python module reaches.
-    fn compiled_module(&mut self, input: &Input, sink: &mut dyn Sink) {
-        let mut tee = Tee { inventory: &mut self.inventory, sink };
-        let mut scan = Scan::new(input, &NO_FORMAT, &self.budget, &mut tee, &mut self.queue, &mut self.stops);
-        match panic::catch_unwind(AssertUnwindSafe(|| python_code::module(&mut scan, input))) {
-            Ok(Ok(())) => {}
-            Ok(Err(halt)) => scan.halt(&halt),
-            Err(_) => scan.fault("internal error: this is a bug, please report it"),
         }
     }
 

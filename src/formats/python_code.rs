@@ -2,8 +2,8 @@
 //!
 //! Pickles, compiled modules and configurations carry code in different wrappers; what it means is the same.
 
-use super::Scan;
-use crate::bytes::{Input, Malformed};
+use super::{Format, FormatKind, Halt, Scan};
+use crate::bytes::{Exceeded, Malformed};
 use crate::decode::bytecode::{MOST_STEPS, Survey, Version, survey};
 use crate::decode::marshal::{self, Id, Layout, Marshal, Objects};
 use crate::fact::Fact;
@@ -12,6 +12,20 @@ use crate::fact::Fact;
 const LONGEST: usize = 32 << 20;
 /// Names of functions that are told.
 const MOST_TOLD: usize = 12;
+
+/// Compiled modules. No model format, so no input is detected as one: the engine reads what is confirmed as a program.
+pub const COMPILED_MODULE: Format = Format {
+    name: "pyc",
+    title: "compiled Python module",
+    kind: FormatKind::Model,
+    extensions: &["pyc"],
+    runs_code: true,
+    refines: None,
+    identify: |_| false,
+    scan: module,
+    checks: "names that the bytecode of Python 2.7 to 3.14 reaches",
+    spec: "https://docs.python.org/3/library/py_compile.html",
+};
 
 /// Code found in one stream, gathered into one fact.
 #[derive(Debug)]
@@ -124,6 +138,9 @@ impl Gathered {
         let usage = if runs { "run" } else { "stored" };
         let Self { form, state, count, .. } = self;
         scan.fact(self.first, 0, Fact::Code { names: &names, form, version: &version, usage, state, count });
+        if state == "cut" {
+            scan.halt(&Exceeded { what: "instructions of stored code", limit: MOST_STEPS }.into());
+        }
         for Reached { at, survey, python2 } in &self.reached {
             for reference in &survey.references {
                 let fact = Fact::CodeReference {
@@ -145,8 +162,8 @@ impl Gathered {
 ///
 /// # Errors
 /// It cannot be read to its end.
-pub fn module(scan: &mut Scan<'_>, input: &Input) -> Result<(), super::Halt> {
-    let bytes = input.read(0, LONGEST)?;
+fn module(scan: &mut Scan<'_>) -> Result<(), Halt> {
+    let bytes = scan.input.read(0, LONGEST)?;
     let header = marshal::pyc::header(&bytes)?;
     let start = usize::try_from(header.length).unwrap_or(usize::MAX);
     let rest = bytes.get(start..).unwrap_or_default();

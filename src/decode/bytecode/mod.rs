@@ -20,6 +20,8 @@ mod walk;
 pub use references::Reference;
 pub use table::Version;
 
+use std::collections::HashMap;
+
 use crate::decode::marshal::{Id, Objects};
 use instruction::Instruction;
 use references::References;
@@ -42,6 +44,7 @@ pub struct Survey {
 #[must_use]
 pub fn survey(objects: &Objects, codes: &[Id], versions: &[Version], steps: &mut u64) -> Survey {
     let mut survey = Survey::default();
+    let mut index = HashMap::new();
     for &version in versions {
         let mut programs: Vec<(Id, Vec<Instruction>)> = Vec::new();
         let known = codes.iter().all(|&id| match instruction::program(objects, id, version, steps) {
@@ -56,18 +59,20 @@ pub fn survey(objects: &Objects, codes: &[Id], versions: &[Version], steps: &mut
         }
         survey.versions.push(version);
         let found = walk::Walk::new(objects, version, steps).run(&programs);
-        merge(&mut survey.references, found);
+        merge(&mut survey.references, &mut index, found);
     }
     survey.exhausted = *steps == 0;
     if survey.versions.is_empty() || survey.exhausted {
-        merge(&mut survey.references, references::pairs(objects, codes));
+        merge(&mut survey.references, &mut index, references::pairs(objects, codes));
     }
     survey
 }
 
-fn merge(known: &mut Vec<Reference>, found: References) {
+/// Adds what one version makes of the code. A call outweighs a mere use.
+fn merge(known: &mut Vec<Reference>, index: &mut HashMap<(String, String), usize>, found: References) {
     for reference in found.finish() {
-        match known.iter_mut().find(|other| other.module == reference.module && other.path == reference.path) {
+        let at = *index.entry((reference.module.clone(), reference.path.clone())).or_insert(known.len());
+        match known.get_mut(at) {
             Some(other) if !other.called && reference.called => *other = reference,
             Some(_) => {}
             None => known.push(reference),

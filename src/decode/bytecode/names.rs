@@ -6,6 +6,9 @@ use super::value::{Atom, Value, join};
 use super::walk::{LONGEST_TEXT, Slot, Walk, text_value};
 use crate::decode::marshal::Object;
 
+/// Modules of which everything is imported, that are kept.
+const MOST_STARRED: usize = 8;
+
 impl Walk<'_> {
     /// What loads, stores and imports by name.
     pub(super) fn names(&mut self, op: Op, argument: u32) {
@@ -50,6 +53,7 @@ impl Walk<'_> {
                 for atom in value.atoms() {
                     if let Atom::Name(id) = atom
                         && !self.starred.contains(id)
+                        && self.starred.len() < MOST_STARRED
                     {
                         self.starred.push(*id);
                         self.changed = true;

@@ -6,6 +6,8 @@ use crate::decode::marshal::{Id, Objects};
 
 /// Names that are told apart in one survey.
 const MOST_NAMES: usize = 10_000;
+/// Names that are paired in one survey.
+const MOST_PAIRED: usize = 1 << 18;
 /// Longest attribute path, in bytes.
 const LONGEST_PATH: usize = 512;
 /// Modules that a global is taken for which the code does not define: functions that were taken out of their module
@@ -197,14 +199,17 @@ impl References {
 /// The names of code that cannot be walked: each as a built-in function, and each with the one that follows it.
 pub(super) fn pairs(objects: &Objects, codes: &[Id]) -> References {
     let mut found = References::default();
+    let mut left = MOST_PAIRED;
     for &id in codes {
         let Some(code) = objects.code(id) else { continue };
         let within = objects.text(code.name).unwrap_or_default();
         let names = objects.tuple(code.names);
-        if found.list.len() >= MOST_NAMES {
-            break;
-        }
         for (index, name) in names.iter().enumerate() {
+            // Thousands of code objects may share one long list.
+            left = left.saturating_sub(1);
+            if left == 0 || found.list.len() >= MOST_NAMES {
+                return found;
+            }
             let Some(name) = objects.text(*name) else { continue };
             let mut note = |origin, module: &str, path: &str| {
                 if let Some(entry) =

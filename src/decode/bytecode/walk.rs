@@ -19,7 +19,7 @@ const MOST_KEPT: usize = 1 << 16;
 /// Times that all code is walked, so that what is stored late is known where it is read early.
 const MOST_PASSES: u8 = 4;
 /// Longest string that is put together.
-pub(super) const LONGEST_TEXT: usize = 4096;
+pub(super) const LONGEST_TEXT: usize = 1024;
 
 /// Attributes that lead from any object to the interpreter's own.
 const REFLECTION: &[&str] = &[

@@ -6,7 +6,7 @@ use crate::decode::pickle::{Machine, Purpose};
 use crate::formats::Scan;
 use crate::formats::python_code::Gathered;
 
-/// Marshalled bytes that are looked at.
+/// Marshalled bytes of one stream that are looked at.
 const LONGEST: usize = 32 << 20;
 
 /// States the code that a finished run has met.
@@ -25,10 +25,15 @@ pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place) {
         functions.cut();
     }
     let mut marshalled = Gathered::new("marshal");
+    let mut left = LONGEST;
     for nested in evidence.nested.iter().filter(|nested| nested.purpose == Purpose::Unmarshalled) {
         let at = place.offset(nested.at);
-        match nested::bytes_of(machine, nested, place, LONGEST) {
-            Some(bytes) => marshalled.add_marshalled(&bytes, at),
+        match nested::bytes_of(machine, nested, place, left) {
+            Some(bytes) => {
+                // The same bytes may be loaded again and again.
+                left = left.saturating_sub(bytes.len().max(4096));
+                marshalled.add_marshalled(&bytes, at);
+            }
             None => marshalled.add_unreadable(at),
         }
     }

@@ -10,8 +10,8 @@ use crate::decode::pickle::{Machine, Purpose, TextLoader};
 use crate::fact::Fact;
 use crate::formats::Scan;
 
-/// Text that is looked at.
-const LONGEST: usize = 1 << 20;
+/// Text of one stream that is looked at.
+const LONGEST: usize = 8 << 20;
 /// Names that are told of one stream.
 const MOST_NAMES: usize = 10_000;
 
@@ -23,10 +23,11 @@ struct Found {
 
 /// States the names in texts that a finished run gives to other loaders.
 pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64) {
-    let mut told = 0_usize;
+    let (mut told, mut left) = (0_usize, LONGEST);
     for nested in &machine.evidence().nested {
         let Purpose::Text(loader) = nested.purpose else { continue };
-        let Some(bytes) = nested::bytes_of(machine, nested, place, LONGEST) else { continue };
+        let Some(bytes) = nested::bytes_of(machine, nested, place, left) else { continue };
+        left = left.saturating_sub(bytes.len().max(4096));
         let text = String::from_utf8_lossy(&bytes);
         let (found, opcode) = match loader {
             TextLoader::Yaml => (yaml(&text), "yaml"),
