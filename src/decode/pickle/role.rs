@@ -125,6 +125,11 @@ pub fn canonical(module: &str) -> &str {
         "_codecs" => "codecs",
         "_frozen_importlib" | "importlib._bootstrap" | "imp" => "importlib",
         "thread" => "_thread",
+        "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle",
+        // joblib, ray and Spark bring their own copy.
+        other if other.ends_with(".cloudpickle.cloudpickle") || other.ends_with(".cloudpickle.cloudpickle_fast") => {
+            "cloudpickle.cloudpickle"
+        }
         other => other,
     }
 }
