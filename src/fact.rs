@@ -130,7 +130,8 @@ facts! {
         module: &'a str,
         /// Attribute path inside the module as written, dots kept (`Outer.Inner`).
         function: &'a str,
-        /// Opcode that names it: `GLOBAL`, `STACK_GLOBAL`, `INST`, `EXT1`…; `getattr` where an attribute walk does.
+        /// Opcode that names it: `GLOBAL`, `STACK_GLOBAL`, `INST`, `EXT1`…; `getattr` where an attribute walk does, `subimport` and
+        /// `type-by-name` where a helper of stored code does, `yaml` and `jsonpickle` in text for those loaders.
         opcode: &'a str,
         /// Opcode that used it, `REDUCE`, `OBJ`, `INST`, `NEWOBJ`, `NEWOBJ_EX`, `BUILD`, `APPEND`…; empty if none did.
         invoked_by: &'a str,
@@ -140,7 +141,7 @@ facts! {
         /// `discarded` (popped, but imported all the same).
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
-        /// other helpers `resolved` or `unresolved`; for nested loaders `clean`, `dirty` or `opaque`; else empty.
+        /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders `clean`, `dirty` or `opaque`; else empty.
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,
@@ -150,6 +151,43 @@ facts! {
         stream: u64,
         /// How often this name is used this way in the stream.
         count: u64,
+    }
+
+    /// Python code objects that a file stores by value: functions of dill and cloudpickle, marshalled modules. One fact
+    /// for each stream.
+    Code "code" match names key [] {
+        /// Names of the functions, capped; empty if none could be read.
+        names: &'a str,
+        /// How the code is stored: `function` (built from its parts), `marshal`, `module` (a compiled module).
+        form: &'a str,
+        /// Versions of Python whose bytecode it is, `3.11 or 3.12`; empty if of none that is known.
+        version: &'a str,
+        /// `stored`, or `run` if loading the file calls it.
+        usage: &'a str,
+        /// `walked`, `unknown-opcodes` (of no known version, or remapped), `unreadable` (no code object came out) or
+        /// `cut` (a limit was reached).
+        state: &'a str,
+        /// How many code objects.
+        count: u64,
+    }
+
+    /// A name that stored code reaches. Running the code uses it, not loading the file.
+    CodeReference "code-reference" match module key [module, function] {
+        /// Module.
+        module: &'a str,
+        /// Attribute path inside it; `*` for the module as a whole.
+        function: &'a str,
+        /// `calls` or `names`.
+        usage: &'a str,
+        /// `read`, `write` or `unknown` for what opens a file; `decoded` for what gets the result of a decoder;
+        /// `unresolved` if the bytecode could not be followed; else empty.
+        arguments: &'a str,
+        /// The call, capped.
+        call: &'a str,
+        /// The code object that uses it.
+        within: &'a str,
+        /// True for code of Python 2, whose modules have other names.
+        python2: bool,
     }
 
     /// Something about the shape of a pickle program that no ordinary writer produces.

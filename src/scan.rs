@@ -14,6 +14,7 @@ use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
+use crate::formats::python_code::COMPILED_MODULE;
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
@@ -240,6 +241,9 @@ impl Walk {
         if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
+            if found.form == "python-bytecode" {
+                self.read(&COMPILED_MODULE, input, sink);
+            }
         } else if top && input.is_empty() {
             self.unread = Some("the file is empty");
         } else if top {

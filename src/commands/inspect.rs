@@ -251,6 +251,8 @@ fn table(page: &mut Page<'_>, indent: &str, rows: &[Row]) -> io::Result<()> {
 fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Global => "Python names",
+        Kind::Code => "stored code",
+        Kind::CodeReference => "names in stored code",
         Kind::Opcode => "unusual opcodes",
         Kind::Member => "unusual members",
         Kind::Executable => "programs",
@@ -275,6 +277,9 @@ fn cells(fact: &Fact<'_>) -> Option<Vec<String>> {
             let times = if count > 1 { format!("{count} times") } else { String::new() };
             let by = if invoked_by.is_empty() { String::new() } else { format!("by {invoked_by}") };
             vec![text(usage), text(&format!("{module}.{function}")), by, times, text(arguments)]
+        }
+        Fact::CodeReference { module, function, usage, within, .. } => {
+            vec![text(usage), text(&format!("{module}.{function}")), format!("in {}", text(within))]
         }
         Fact::Tensor { name, dtype, shape, bytes } => {
             vec![text(name), text(dtype), text(shape), format!("{bytes} bytes")]

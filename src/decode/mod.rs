@@ -8,5 +8,7 @@
     clippy::unreachable
 )]
 
+pub mod bytecode;
+pub mod marshal;
 pub mod pickle;
 pub mod zip;

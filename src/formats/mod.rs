@@ -13,6 +13,7 @@
 
 mod detect;
 mod member_path;
+pub mod python_code;
 
 pub use detect::{Detected, Probe, detect};
 

@@ -30,7 +30,7 @@ const RECENT: usize = 64;
 const MAX_OFFSETS: usize = 5;
 /// Names listed by a grouped hit.
 const MAX_NAMES: usize = 20;
-/// Fields that the judge adds to a `global` fact from the table of globals.
+/// Fields that the judge adds to facts about names from the table of globals.
 const DERIVED: &[&str] = &["class", "set", "reason", "symbol", "spelling"];
 
 /// A value that a row compares with.
@@ -137,7 +137,7 @@ impl Clause {
         };
         let known = |field: &str| {
             kind.fields().contains(&field)
-                || (kind == Kind::Global && DERIVED.contains(&field))
+                || (is_named(kind) && DERIVED.contains(&field))
                 || (row.group && field == "names")
         };
         let conditions = |table: &BTreeMap<String, Json>| {
@@ -190,7 +190,7 @@ impl Clause {
         let mut globs: Option<GlobSetBuilder> = None;
         for pattern in &row.matches {
             match pattern.strip_prefix('@') {
-                Some(set) if kind == Kind::Global && globals.has_set(set) => self.sets.push(set.to_owned()),
+                Some(set) if is_named(kind) && globals.has_set(set) => self.sets.push(set.to_owned()),
                 Some(set) => {
                     let words = Set::shipped().find(|known| known.name == set && known.class.is_none());
                     let words = words.ok_or_else(|| format!("no set is called '{set}'"))?;
@@ -233,18 +233,29 @@ struct View<'f> {
     symbol: Cow<'f, str>,
 }
 
+/// True for facts about the name of a Python object, which the table of globals judges.
+const fn is_named(kind: Kind) -> bool {
+    matches!(kind, Kind::Global | Kind::CodeReference)
+}
+
 impl<'f> View<'f> {
     fn new(fact: &'f Fact<'f>, globals: &GlobalTable) -> Self {
-        match *fact {
-            Fact::Global { module, function, protocol, usage, .. } => Self {
-                fact,
-                global: Some(globals.judge_use(module, function, protocol, Use::of(usage))),
-                symbol: match function {
-                    // The module as a whole.
-                    "*" => Cow::Borrowed(module),
-                    _ => Cow::Owned(format!("{module}.{function}")),
-                },
+        let named = |module: &'f str, function: &'f str, global| Self {
+            fact,
+            global: Some(global),
+            symbol: match function {
+                // The module as a whole.
+                "*" => Cow::Borrowed(module),
+                _ => Cow::Owned(format!("{module}.{function}")),
             },
+        };
+        match *fact {
+            Fact::Global { module, function, protocol, usage, .. } => {
+                named(module, function, globals.judge_use(module, function, protocol, Use::of(usage)))
+            }
+            Fact::CodeReference { module, function, python2, .. } => {
+                named(module, function, globals.judge(module, function, if python2 { 2 } else { 4 }))
+            }
             _ => Self { fact, global: None, symbol: Cow::Borrowed(fact.subject()) },
         }
     }

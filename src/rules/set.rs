@@ -24,6 +24,7 @@ const SETS: &[(&str, &str)] = &[
     ("attribute-write-globals", include_str!("../../data/sets/attribute-write-globals.txt")),
     ("base64-globals", include_str!("../../data/sets/base64-globals.txt")),
     ("code-globals", include_str!("../../data/sets/code-globals.txt")),
+    ("code-helper-globals", include_str!("../../data/sets/code-helper-globals.txt")),
     ("compile-globals", include_str!("../../data/sets/compile-globals.txt")),
     ("composition-globals", include_str!("../../data/sets/composition-globals.txt")),
     ("ctypes-globals", include_str!("../../data/sets/ctypes-globals.txt")),

@@ -149,6 +149,18 @@ fn real_models_of_every_framework_give_no_finding() {
         let limit = match real.expect.as_str() {
             // An unknown class is S215, medium; nothing worse may be said of it.
             "unknown-class" => Severity::High,
+            // Functions stored by value: that, once, and nothing else.
+            "code"
+                if path.starts_with("dill/")
+                    || path.starts_with("cloudpickle/")
+                    || path.ends_with("python_model.pkl") =>
+            {
+                let codes: Vec<&str> = found.hits.iter().map(|hit| hit.rule.code.as_str()).collect();
+                if codes != ["S507"] {
+                    writeln!(wrong, "{path}: {codes:?}").unwrap();
+                }
+                continue;
+            }
             "code" => continue,
             _ => Severity::Medium,
         };

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use super::reader::Extent;
 use super::value::Far;
+use crate::decode::marshal::Objects;
 
 /// Oddities of one kind that are kept; the first ones tell.
 const MOST_OF_A_KIND: usize = 64;
@@ -55,13 +56,37 @@ pub enum Content {
     Owned(Vec<u8>),
 }
 
+/// Another loader that makes any Python object, out of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextLoader {
+    /// `PyYAML` and its relatives.
+    Yaml,
+    /// `jsonpickle.decode`.
+    Jsonpickle,
+}
+
 /// Why nested bytes are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The use with this index gives them to an unpickler; true: that of `PyTorch`.
     Loaded(u32, bool),
+    /// They are given to `marshal.loads`.
+    Unmarshalled,
+    /// They are text, given to a loader of another format.
+    Text(TextLoader),
     /// They begin like a pickle.
     Data,
+}
+
+/// A code object that the stream builds out of its parts.
+#[derive(Debug, Clone)]
+pub struct StoredCode {
+    /// Offset of the opcode that builds it.
+    pub at: u64,
+    /// The code object and its parts.
+    pub objects: Objects,
+    /// False if the parts are not those of a code object, or not known.
+    pub read: bool,
 }
 
 /// Everything but the names.
@@ -73,6 +98,12 @@ pub struct Evidence {
     pub persistent: Vec<PersistentId>,
     /// Nested bytes to look into.
     pub nested: Vec<Nested>,
+    /// Code objects built out of their parts.
+    pub codes: Vec<StoredCode>,
+    /// True if there were more of them than are kept.
+    pub codes_cut: bool,
+    /// True if a function that is made of stored code is called while the stream loads.
+    pub runs_code: bool,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
     counts: Vec<(&'static str, usize)>,
@@ -86,6 +117,9 @@ impl Evidence {
         self.counts.clear();
         self.persistent.clear();
         self.nested.clear();
+        self.codes.clear();
+        self.codes_cut = false;
+        self.runs_code = false;
         self.texts.clear();
         self.seen_texts.clear();
         self.seen_ids.clear();

@@ -2,7 +2,7 @@
 
 use super::evidence::{Content, Nested, Purpose};
 use super::machine::{By, Machine};
-use super::names::looks_like_class;
+use super::names::{Name, looks_like_class};
 use super::role::{Pass, Role};
 use super::value::{Kind, Value};
 
@@ -88,8 +88,13 @@ impl Machine<'_> {
             _ => without_arguments(role),
         };
         let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
-        if matches!(role, Role::Unpickle | Role::UnpickleTorch) {
-            self.load_nested(arguments, used, role == Role::UnpickleTorch, by);
+        if let (Some(used), Role::Unpickle | Role::UnpickleTorch) = (used, role) {
+            self.hand_over(arguments, Purpose::Loaded(used, role == Role::UnpickleTorch), by);
+        }
+        match role {
+            Role::Unmarshal => self.hand_over(arguments, Purpose::Unmarshalled, by),
+            Role::LoadText(loader) => self.hand_over(arguments, Purpose::Text(loader), by),
+            _ => {}
         }
         match outcome.value {
             Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
@@ -138,6 +143,15 @@ impl Machine<'_> {
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
             Role::ClassMaker => self.make_class(items, by),
+            Role::CodeMaker | Role::FunctionMaker | Role::LoadText(_) => {
+                if role == Role::CodeMaker {
+                    self.store_code(items, by);
+                }
+                for &item in items {
+                    self.feed(item);
+                }
+                Outcome::plain(None)
+            }
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
             Role::Function => Outcome::plain(self.function(id, items, by)),
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
@@ -181,8 +195,13 @@ impl Machine<'_> {
             Role::SetItem => self.set_item(item(0), item(1), item(2)),
             Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
             Role::Globals => Outcome::unresolved(),
-            Role::Import => Outcome::of(self.import(items, true, by)),
-            Role::ImportModule => Outcome::of(self.import(items, false, by)),
+            Role::Import => Outcome::of(self.import(items, "__import__", by)),
+            Role::ImportModule => {
+                // Helpers of code stored by value fetch what that code imports.
+                let helper = |name: &Name| matches!(name.function.as_str(), "subimport" | "_import_module");
+                let how = if self.names.get(id).is_some_and(helper) { "subimport" } else { "import_module" };
+                Outcome::of(self.import(items, how, by))
+            }
             Role::Locate => Outcome::of(self.locate(items, by)),
             Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
             Role::AddExtension => self.add_extension(items),
@@ -244,6 +263,11 @@ impl Machine<'_> {
                     .and_then(|(object, name)| self.invoke_method(object, name, &items.unwrap_or_default(), by))
                     .unwrap_or_else(|| self.unresolved_call(callee, arguments, by))
             }
+            // A function whose code stands in the stream.
+            Role::FunctionMaker => {
+                self.evidence.runs_code = true;
+                self.call_node(callee, arguments, keywords)
+            }
             // A class that the stream makes: calling it makes an instance.
             Role::ClassMaker => self.instance_node(callee, arguments, keywords),
             _ => self.unresolved_call(callee, arguments, by),
@@ -281,7 +305,7 @@ impl Machine<'_> {
             Value::Global(_) => true,
             Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
                 matches!(self.cells.field(callable, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| {
-                    matches!(name.role, Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::ClassMaker)
+                    matches!(name.role, Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::ClassMaker | Role::FunctionMaker)
                 }))
             }
             _ => false,
@@ -379,7 +403,13 @@ impl Machine<'_> {
                     Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::Forward { .. } => {
                         return self.invoke(class, arguments, keywords, by, 0);
                     }
-                    Role::ClassMaker | Role::Function | Role::Buffer | Role::Open | Role::Plain => true,
+                    Role::ClassMaker
+                    | Role::CodeMaker
+                    | Role::FunctionMaker
+                    | Role::Function
+                    | Role::Buffer
+                    | Role::Open
+                    | Role::Plain => true,
                     Role::Unpickle => looks_like_class(self.names.get(id).map_or("", |name| name.function.as_str())),
                     _ => false,
                 };
@@ -413,9 +443,8 @@ impl Machine<'_> {
         self.invoke(class, arguments, Value::None, by, 0)
     }
 
-    /// Hands the bytes among `arguments` to whoever reads nested pickles.
-    fn load_nested(&mut self, arguments: Value, used: Option<u32>, torch: bool, by: By) {
-        let Some(used) = used else { return };
+    /// Hands the bytes among `arguments` to whoever reads what is nested.
+    fn hand_over(&mut self, arguments: Value, purpose: Purpose, by: By) {
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
             // `load(BytesIO(bytes))`.
             let inner = match self.cells.kind(item) {
@@ -437,7 +466,7 @@ impl Machine<'_> {
                 },
                 _ => continue,
             };
-            self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Loaded(used, torch) });
+            self.evidence.nested(Nested { content, at: by.at, purpose });
         }
     }
 
@@ -487,7 +516,13 @@ const fn is_decoder(role: Role) -> bool {
 /// What a call of a known helper comes to whose arguments are not known.
 fn without_arguments(role: Role) -> Outcome {
     let arguments = match role {
-        Role::Plain | Role::Function | Role::StringMethod | Role::Encode | Role::Buffer => "",
+        Role::Plain
+        | Role::CodeMaker
+        | Role::FunctionMaker
+        | Role::Function
+        | Role::StringMethod
+        | Role::Encode
+        | Role::Buffer => "",
         Role::Decode | Role::Decoder => "data",
         Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => "opaque",
         Role::Open => "unknown",

@@ -278,12 +278,13 @@ impl Machine<'_> {
     }
 
     /// `__import__(name)` gives the root package unless names are asked for; `import_module(name)` the module.
-    pub(super) fn import(&mut self, items: &[Value], root: bool, by: By) -> Option<Value> {
+    pub(super) fn import(&mut self, items: &[Value], how: &'static str, by: By) -> Option<Value> {
+        let root = how == "__import__";
         let &name = items.first()?;
         self.feed(name);
         let text = self.name_text(name)?;
         self.check_spelling(&text, by);
-        let naming = self.naming(by, if root { "__import__" } else { "import_module" });
+        let naming = self.naming(by, how);
         let asks_for_names = items.get(3).is_some_and(|&names| self.cells.len(names) > 0);
         let first = text.split(|&byte| byte == b'.').next().unwrap_or_default();
         if root && !asks_for_names && first.len() < text.len() {
@@ -315,7 +316,10 @@ impl Machine<'_> {
     /// The type of that name in `types`, or the built-in one.
     pub(super) fn type_by_name(&mut self, name: Value, by: By) -> Option<Value> {
         let text = self.name_text(name)?;
-        let naming = self.naming(by, "getattr");
+        let naming = self.naming(by, "type-by-name");
+        if text == b"PartialType" {
+            return Some(self.name(b"functools", b"partial", naming));
+        }
         let in_types = text.ends_with(b"Type");
         Some(self.name(if in_types { b"types" } else { b"builtins" }, &text, naming))
     }
@@ -350,12 +354,22 @@ impl Machine<'_> {
                 Outcome::resolved(None)
             }
             _ => {
+                let special =
+                    name.starts_with(b"__") && !matches!(name.as_slice(), b"__qualname__" | b"__doc__" | b"__module__");
+                let own = !special && self.is_class_made_here(object);
                 let (key, state) = (self.compute(true, name, None), self.cells.container(Kind::Dict));
                 self.cells.extend(state, &[key.unwrap_or(Value::Unknown), value]);
                 self.add_state(object, state);
-                Outcome::resolved(None)
+                // The stream fits out a class of its own; a special method would be called by the interpreter.
+                if own { Outcome { value: None, arguments: "own" } } else { Outcome::resolved(None) }
             }
         }
+    }
+
+    /// True for a class that the stream makes.
+    fn is_class_made_here(&self, object: Value) -> bool {
+        self.cells.kind(object) == Some(Kind::Call)
+            && matches!(self.cells.field(object, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| name.role == Role::ClassMaker))
     }
 
     /// `setitem(object, key, value)`.

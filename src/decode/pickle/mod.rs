@@ -14,6 +14,7 @@ pub mod text;
 pub mod value;
 
 mod array;
+mod code;
 mod codec;
 mod evidence;
 mod invoke;
@@ -29,7 +30,7 @@ mod step;
 mod strings;
 
 pub use codec::decoded;
-pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose};
+pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader};
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
 pub use reader::{Extent, Operand, Reader, Token};

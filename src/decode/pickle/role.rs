@@ -3,6 +3,8 @@
 //! This is knowledge about Python, not about danger: a role says what the result is and what gets called on the way,
 //! so that the last name of a chain can be stated. Whether that name is harmful is for the rules.
 
+use super::evidence::TextLoader;
+
 /// What the machine knows about an imported object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -59,6 +61,10 @@ pub enum Role {
     NewObjEx,
     /// `add_extension(module, name, code)`.
     AddExtension,
+    /// Makes a code object out of its parts.
+    CodeMaker,
+    /// Makes a function out of a code object: the result runs it when called.
+    FunctionMaker,
     /// Makes a class: the result is called to make instances.
     ClassMaker,
     /// `_builtin_type(name)`, `_load_type(name)`: a type of the module `types`.
@@ -79,6 +85,8 @@ pub enum Role {
     UnpickleTorch,
     /// Reads code objects from bytes.
     Unmarshal,
+    /// Makes objects out of text of another format.
+    LoadText(TextLoader),
     /// `BytesIO(bytes)`: the bytes, for a loader.
     Buffer,
     /// Opens a file; the mode decides.
@@ -117,6 +125,11 @@ pub fn canonical(module: &str) -> &str {
         "_codecs" => "codecs",
         "_frozen_importlib" | "importlib._bootstrap" | "imp" => "importlib",
         "thread" => "_thread",
+        "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle",
+        // joblib, ray and Spark bring their own copy.
+        other if other.ends_with(".cloudpickle.cloudpickle") || other.ends_with(".cloudpickle.cloudpickle_fast") => {
+            "cloudpickle.cloudpickle"
+        }
         other => other,
     }
 }
@@ -148,7 +161,12 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         | "lib2to3.pgen2.grammar"
         | "pandas"
         | "pandas.io.pickle"
-        | "jsonpickle" => library(module, function),
+        | "jsonpickle"
+        | "jsonpickle.unpickler"
+        | "new"
+        | "yaml"
+        | "ruamel.yaml"
+        | "types" => library(module, function),
         _ => other(module, function),
     }
     .or_bound(function)
@@ -249,6 +267,17 @@ fn codec(module: &str, function: &str) -> Role {
 
 fn library(module: &str, function: &str) -> Role {
     match (module, function) {
+        ("types", "CodeType") | ("new", "code") | ("dill._dill", "_create_code") => Role::CodeMaker,
+        ("types", "FunctionType" | "LambdaType")
+        | ("new", "function")
+        | ("dill._dill", "_create_function")
+        | ("cloudpickle.cloudpickle", "_make_function" | "_make_skel_func" | "_fill_function") => Role::FunctionMaker,
+        ("jsonpickle", "decode" | "loads") | ("jsonpickle.unpickler", "decode") => {
+            Role::LoadText(TextLoader::Jsonpickle)
+        }
+        ("yaml" | "ruamel.yaml", name) if name.contains("load") => Role::LoadText(TextLoader::Yaml),
+        ("types", "MethodType") => forward(0, Pass::Rest),
+        ("types", "new_class") => Role::ClassMaker,
         ("copyreg", "_reconstructor") => Role::Instance,
         ("copyreg", "__newobj__") => Role::NewObj,
         ("copyreg", "__newobj_ex__") => Role::NewObjEx,
@@ -300,8 +329,7 @@ fn other(module: &str, function: &str) -> Role {
         ("threading", "settrace" | "setprofile") | ("sys", "settrace" | "setprofile" | "addaudithook") => {
             forward(0, Pass::Opaque)
         }
-        ("types", "MethodType") => forward(0, Pass::Rest),
-        ("types", "new_class") | ("collections", "namedtuple") | ("enum", "Enum" | "IntEnum") => Role::ClassMaker,
+        ("collections", "namedtuple") | ("enum", "Enum" | "IntEnum") => Role::ClassMaker,
         (module, "_reconstruct") if module.starts_with("numpy") && module.contains("multiarray") => Role::Instance,
         _ => Role::Plain,
     }

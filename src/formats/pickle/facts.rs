@@ -36,6 +36,8 @@ pub(super) type Verdicts = Vec<(u32, &'static str)>;
 
 /// States the names, oddities and strings of a finished run.
 pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, verdicts: &Verdicts) {
+    super::code::state(scan, machine, place);
+    super::loaders::state(scan, machine, place, stream);
     names(scan, machine, place, stream, verdicts);
     for anomaly in &machine.evidence().anomalies {
         let fact =

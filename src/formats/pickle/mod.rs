@@ -4,8 +4,10 @@
 //! names, calls and writes is stated. `streams` walks from pickle to pickle, `facts` turns a finished run into facts,
 //! `nested` looks into literals that are pickles themselves, `identify` says whether data is a pickle at all.
 
+mod code;
 mod facts;
 mod identify;
+mod loaders;
 mod nested;
 mod salvage;
 mod streams;

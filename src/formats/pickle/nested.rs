@@ -19,7 +19,8 @@ const LONGEST_ENCODED: u64 = 1 << 20;
 /// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
 pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    for nested in &machine.evidence().nested {
+    let pickles = |nested: &&Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Data);
+    for nested in machine.evidence().nested.iter().filter(pickles) {
         // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
         let loaded_too = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..)) && same(&other.content, &nested.content);
         if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
@@ -68,7 +69,7 @@ fn look(
                     scan.fact(place.offset(nested.at), 0, effect);
                 }
             }
-            Purpose::Loaded(..) => {}
+            Purpose::Loaded(..) | Purpose::Unmarshalled | Purpose::Text(_) => {}
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
@@ -122,6 +123,13 @@ fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<d
         }
         Content::Owned(bytes) => Some((Box::new(Bytes(bytes.clone())), decoded_here)),
     }
+}
+
+/// The nested bytes themselves, unless they are more than `most`.
+pub(super) fn bytes_of(machine: &Machine<'_>, nested: &Nested, place: Place, most: usize) -> Option<Vec<u8>> {
+    let (source, _) = open(machine, nested, place)?;
+    let len = usize::try_from(source.len()).ok().filter(|&len| len <= most)?;
+    source.read_range(0, len).ok().filter(|bytes| bytes.len() == len)
 }
 
 /// Decoded bytes.
