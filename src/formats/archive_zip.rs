@@ -13,7 +13,7 @@ pub use member::Opened;
 use std::collections::HashSet;
 
 use super::pickle::looks_like_pickle;
-use super::{Format, FormatKind, Halt, Probe, Scan};
+use super::{Format, FormatKind, Halt, Probe, Scan, decoded};
 use crate::bytes::{Exceeded, Input, Malformed, Role};
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
 use crate::fact::Fact;
@@ -82,6 +82,8 @@ pub struct Container {
     taken: HashSet<usize>,
     /// A member was refused for its depth.
     too_deep: Option<Exceeded>,
+    /// The limit of the whole input that is used up.
+    exhausted: Option<Exceeded>,
 }
 
 impl Container {
@@ -94,7 +96,14 @@ impl Container {
         if archive.entries.is_empty() && !archive.has_end {
             return Err(Malformed { at: 0, what: "no member and no central directory" }.into());
         }
-        Ok(Self { archive, overlap_left: OVERLAP_BYTES, payload_left: PAYLOAD_BYTES, taken: HashSet::new(), too_deep: None })
+        Ok(Self {
+            archive,
+            overlap_left: OVERLAP_BYTES,
+            payload_left: PAYLOAD_BYTES,
+            taken: HashSet::new(),
+            too_deep: None,
+            exhausted: None,
+        })
     }
 
     /// Hands over each member that was not opened before and that `choose` gives a role, in each view that differs,
@@ -132,23 +141,21 @@ impl Container {
     pub fn give(&mut self, scan: &mut Scan<'_>, entry: &Entry, opened: Opened, role: Role) -> Result<(), Halt> {
         self.verify(scan, entry, &opened, role)?;
         let child = opened.input.with_role(role);
-        let limit = scan.budget.limits().depth;
-        if child.depth() as u64 <= limit {
-            return scan.child(child);
-        }
-        if child.read(0, 4)?.starts_with(b"PK\x03\x04") {
+        let Some((exceeded, goes_on)) = decoded::too_deep(scan, &child)? else { return scan.child(child) };
+        if goes_on {
             audit::state(scan, entry, "bomb-nesting", &format!("an archive {} levels deep", child.depth()));
         }
-        self.too_deep.get_or_insert(Exceeded { what: "levels of nesting", limit });
+        self.too_deep.get_or_insert(exceeded);
         Ok(())
     }
 
-    /// The last word: an archive without its end is incomplete, and so is one whose members lie too deep.
+    /// The last word: an archive without its end is incomplete, and so is one whose members lie too deep or are too
+    /// many to decode.
     ///
     /// # Errors
-    /// One of the two.
+    /// One of these.
     pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
-        if let Some(exceeded) = self.too_deep {
+        if let Some(exceeded) = self.exhausted.or(self.too_deep) {
             return Err(exceeded.into());
         }
         if self.archive.has_end {

@@ -6,7 +6,7 @@
 
 use memchr::memmem;
 
-use super::Stop;
+use crate::decode::Stop;
 use super::record::{CENTRAL, END, END_SIZE, END64_SIZE, End, LOCATOR, LOCATOR_SIZE};
 use super::signature::Signatures;
 use crate::bytes::{Budget, Cursor, ReadAt};

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::Stop;
+use crate::decode::Stop;
 use super::record::{CENTRAL, DESCRIPTOR, END, LOCAL};
 use crate::bytes::{Budget, ReadAt, Stream};
 

@@ -1,0 +1,78 @@
+//! Is it compressed, and how? Magic numbers where they say enough, a trial where they do not.
+
+use super::deflate::is_zlib;
+use super::lzma::{is_lzma, is_xz};
+use super::zstd::{is_skippable, is_zstd};
+use super::{Codec, FaultKind, blocks, decode, lz4};
+use crate::bytes::{MemorySource, ReadAt};
+
+/// Decoded bytes that convince.
+const CONVINCING: u64 = 1024;
+/// Compressed bytes that are tried.
+const TRIED: u64 = 64 << 10;
+/// Skippable frames that are followed to the first frame of data.
+const MOST_SKIPPED: usize = 1024;
+
+/// Does `source` begin with data of this codec? Codecs without a magic number of their own are tried.
+#[must_use]
+pub fn begins(codec: Codec, source: &dyn ReadAt) -> bool {
+    let head = source.read_range(0, 32).unwrap_or_default();
+    match codec {
+        Codec::Gzip => head.starts_with(&[0x1f, 0x8b, 8]),
+        Codec::Bzip2 => blocks::is_bzip2(&head),
+        Codec::Xz => is_xz(&head),
+        Codec::Lzma => is_lzma(&head) && decodes(codec, source),
+        Codec::Zlib => is_zlib(&head) && decodes(codec, source),
+        Codec::Zstd => is_zstd(&head) || is_skippable(&head) && is_zstd(&first_frame(source)),
+        Codec::Lz4 => lz4::is_lz4(&head) || is_skippable(&head) && lz4::is_lz4(&first_frame(source)),
+        Codec::JoblibZf => head.starts_with(b"ZF0x") && decodes(codec, source),
+        Codec::Deflate | Codec::Deflate64 | Codec::ZipLzma(_) => false,
+    }
+}
+
+/// The bytes behind the skippable frames at the start of `source`.
+fn first_frame(source: &dyn ReadAt) -> Vec<u8> {
+    let mut at = 0_u64;
+    let mut head = Vec::new();
+    for _ in 0..MOST_SKIPPED {
+        head = source.read_range(at, 8).unwrap_or_default();
+        let length = head.get(4..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
+        match length.filter(|_| is_skippable(&head)) {
+            Some(length) => at = at.saturating_add(8).saturating_add(u64::from(length)),
+            None => break,
+        }
+    }
+    head
+}
+
+/// Tries: a kilobyte comes out, or all there is without a fault but the end of the data.
+fn decodes(codec: Codec, source: &dyn ReadAt) -> bool {
+    let mut made = 0_u64;
+    let outcome = decode(codec, source, 0, TRIED, |piece, _| {
+        made = made.saturating_add(piece.len() as u64);
+        Ok(made < CONVINCING)
+    });
+    let sound = |outcome: super::Outcome| {
+        outcome.fault.is_none_or(|fault| fault.kind == FaultKind::Cut && source.len() > 12)
+    };
+    outcome.is_ok_and(|outcome| made >= CONVINCING || (made > 0 || outcome.members > 0) && sound(outcome))
+}
+
+/// Decodes a literal of a program in whatever codec it is, down to bare DEFLATE; None if it is in none, is broken, or
+/// gives more than `most` bytes.
+#[must_use]
+pub fn literal(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
+    const KNOWN: [Codec; 7] =
+        [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd, Codec::Lz4, Codec::Zlib, Codec::Lzma];
+    let source = MemorySource::new(bytes);
+    let codec = KNOWN.into_iter().find(|&codec| begins(codec, &*source)).unwrap_or(Codec::Deflate);
+    let mut out = Vec::new();
+    let outcome = decode(codec, &*source, 0, u64::MAX, |piece, _| {
+        let fits = out.len().saturating_add(piece.len()) <= most;
+        if fits {
+            out.extend_from_slice(piece);
+        }
+        Ok(fits)
+    });
+    outcome.is_ok_and(|outcome| outcome.ended).then_some(out)
+}
