@@ -50,20 +50,25 @@ pub(super) fn is_zlib(head: &[u8]) -> bool {
 /// gzip members in a row.
 pub(super) fn gzip(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     let (mut decoder, mut piece) = (Decompress::new(false), vec![0; WINDOW]);
-    members(feed, out, |head| head.starts_with(&[0x1f, 0x8b, 8]), |feed, out| {
-        header(feed)?;
-        let before = out.outcome.produced;
-        out.crc = Crc::new();
-        decoder.reset(false);
-        inflate(feed, out, &mut decoder, &mut piece)?;
-        let (at, made) = (feed.offset(), out.outcome.produced.saturating_sub(before));
-        let stated = u64::from_le_bytes(feed.array()?);
-        // CRC and the low half of the size.
-        if stated != u64::from(out.crc.sum()) | (made & 0xffff_ffff) << 32 {
-            out.mismatch(at);
-        }
-        Ok(())
-    })
+    members(
+        feed,
+        out,
+        |head| head.starts_with(&[0x1f, 0x8b, 8]),
+        |feed, out| {
+            header(feed)?;
+            let before = out.outcome.produced;
+            out.crc = Crc::new();
+            decoder.reset(false);
+            inflate(feed, out, &mut decoder, &mut piece)?;
+            let (at, made) = (feed.offset(), out.outcome.produced.saturating_sub(before));
+            let stated = u64::from_le_bytes(feed.array()?);
+            // CRC and the low half of the size.
+            if stated != u64::from(out.crc.sum()) | (made & 0xffff_ffff) << 32 {
+                out.mismatch(at);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Reads over the header of a gzip member; its flags.
@@ -112,19 +117,18 @@ pub fn stored_name(source: &dyn ReadAt) -> Option<Vec<u8>> {
     if flags & FNAME == 0 {
         return None;
     }
-    let extra = if flags & FEXTRA == 0 { 0 } else { source.read_range(10, 2).ok()?.first_chunk().map(|b| u16::from_le_bytes(*b))?.into() };
+    let extra = if flags & FEXTRA == 0 {
+        0
+    } else {
+        source.read_range(10, 2).ok()?.first_chunk().map(|b| u16::from_le_bytes(*b))?.into()
+    };
     let start = if flags & FEXTRA == 0 { 10_u64 } else { 12_u64.saturating_add(extra) };
     let text = source.read_range(start, usize::try_from(LONGEST_NAME).ok()?).ok()?;
     text.get(..memchr::memchr(0, &text)?).map(<[u8]>::to_vec)
 }
 
 /// Runs `decoder` to the end of its data.
-fn inflate(
-    feed: &mut Feed<'_>,
-    out: &mut Out<'_>,
-    decoder: &mut Decompress,
-    piece: &mut [u8],
-) -> Result<(), Leave> {
+fn inflate(feed: &mut Feed<'_>, out: &mut Out<'_>, decoder: &mut Decompress, piece: &mut [u8]) -> Result<(), Leave> {
     loop {
         let at = feed.offset();
         let input = feed.window()?;

@@ -30,20 +30,27 @@ fn is_legacy(head: &[u8]) -> bool {
 
 /// Frames in a row.
 pub(super) fn frames(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    members(feed, out, |head| is_lz4(head) || is_skippable(head), |feed, out| {
-        let head = feed.peek(8)?;
-        if is_skippable(head) {
-            skip(feed)
-        } else if is_legacy(head) {
-            legacy(feed, out)
-        } else {
-            frame(feed, out)
-        }
-    })
+    members(
+        feed,
+        out,
+        |head| is_lz4(head) || is_skippable(head),
+        |feed, out| {
+            let head = feed.peek(8)?;
+            if is_skippable(head) {
+                skip(feed)
+            } else if is_legacy(head) {
+                legacy(feed, out)
+            } else {
+                frame(feed, out)
+            }
+        },
+    )
 }
 
 /// What the descriptor of a frame says.
 struct Descriptor {
+    /// A dictionary is named. Readers go on without it until a block refers to it.
+    dictionary: bool,
     linked: bool,
     block_checksums: bool,
     content_size: Option<u64>,
@@ -72,10 +79,8 @@ fn descriptor(feed: &mut Feed<'_>) -> Result<Descriptor, Leave> {
     if sum.get(1) != Some(&stated) {
         return Err(Leave::broken(at, "the checksum of an LZ4 frame header is wrong"));
     }
-    if dictionary {
-        return Err(Leave::unsupported(at, "an LZ4 dictionary"));
-    }
     Ok(Descriptor {
+        dictionary,
         linked: flags & 0x20 == 0,
         block_checksums: flags & 0x10 != 0,
         content_size,
@@ -108,7 +113,9 @@ fn frame(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
         if word & STORED == 0 {
             block.resize(descriptor.most, 0);
             let Ok(length) = decompress_into_with_dict(packed, &mut block, &history) else {
-                return Err(Leave::broken(at, "an LZ4 block is broken"));
+                let needed = descriptor.dictionary && made < HISTORY as u64;
+                let refused = if needed { Leave::unsupported } else { Leave::broken };
+                return Err(refused(at, if needed { "an LZ4 dictionary" } else { "an LZ4 block is broken" }));
             };
             block.truncate(length);
         } else {

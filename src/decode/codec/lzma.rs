@@ -36,9 +36,14 @@ pub(super) fn is_lzma(head: &[u8]) -> bool {
 
 /// Streams of both formats in a row.
 pub(super) fn streams(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    members(feed, out, |head| is_xz(head) || is_lzma(head), |feed, out| {
-        if is_xz(feed.peek(6)?) { xz(feed, out) } else { alone(feed, out) }
-    })
+    members(
+        feed,
+        out,
+        |head| is_xz(head) || is_lzma(head),
+        |feed, out| {
+            if is_xz(feed.peek(6)?) { xz(feed, out) } else { alone(feed, out) }
+        },
+    )
 }
 
 /// One xz stream.
@@ -94,13 +99,7 @@ impl From<Leave> for XzEnd {
 
 /// Reads a stream with a limit on memory in KiB, leaves out the first `given` bytes, and passes the others on in pieces
 /// of at most `step` bytes.
-fn xz_run(
-    feed: &mut Feed<'_>,
-    out: &mut Out<'_>,
-    given: &mut u64,
-    memory: u32,
-    step: usize,
-) -> Result<(), XzEnd> {
+fn xz_run(feed: &mut Feed<'_>, out: &mut Out<'_>, given: &mut u64, memory: u32, step: usize) -> Result<(), XzEnd> {
     let memory_or_more = memory.saturating_add(OVERHEAD);
     let mut piece = vec![0; WINDOW];
     let mut reader = XzReader::new_mem_limit(feed, false, memory_or_more);

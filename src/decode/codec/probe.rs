@@ -52,9 +52,8 @@ fn decodes(codec: Codec, source: &dyn ReadAt) -> bool {
         made = made.saturating_add(piece.len() as u64);
         Ok(made < CONVINCING)
     });
-    let sound = |outcome: super::Outcome| {
-        outcome.fault.is_none_or(|fault| fault.kind == FaultKind::Cut && source.len() > 12)
-    };
+    let sound =
+        |outcome: super::Outcome| outcome.fault.is_none_or(|fault| fault.kind == FaultKind::Cut && source.len() > 12);
     outcome.is_ok_and(|outcome| made >= CONVINCING || (made > 0 || outcome.members > 0) && sound(outcome))
 }
 
@@ -62,8 +61,7 @@ fn decodes(codec: Codec, source: &dyn ReadAt) -> bool {
 /// gives more than `most` bytes.
 #[must_use]
 pub fn literal(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
-    const KNOWN: [Codec; 7] =
-        [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd, Codec::Lz4, Codec::Zlib, Codec::Lzma];
+    const KNOWN: [Codec; 7] = [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd, Codec::Lz4, Codec::Zlib, Codec::Lzma];
     let source = MemorySource::new(bytes);
     let codec = KNOWN.into_iter().find(|&codec| begins(codec, &*source)).unwrap_or(Codec::Deflate);
     let mut out = Vec::new();

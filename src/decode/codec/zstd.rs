@@ -36,12 +36,17 @@ pub(super) fn frames(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(u64::from(MOST_HISTORY));
     let mut piece = vec![0; WINDOW];
-    members(feed, out, |head| is_zstd(head) || is_skippable(head), |feed, out| {
-        if is_skippable(feed.peek(4)?) {
-            return skip(feed);
-        }
-        frame(feed, out, &mut decoder, &mut piece)
-    })
+    members(
+        feed,
+        out,
+        |head| is_zstd(head) || is_skippable(head),
+        |feed, out| {
+            if is_skippable(feed.peek(4)?) {
+                return skip(feed);
+            }
+            frame(feed, out, &mut decoder, &mut piece)
+        },
+    )
 }
 
 fn frame(feed: &mut Feed<'_>, out: &mut Out<'_>, decoder: &mut FrameDecoder, piece: &mut [u8]) -> Result<(), Leave> {

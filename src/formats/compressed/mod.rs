@@ -173,3 +173,38 @@ fn is_copy(input: &Input, child: &Input) -> Result<bool, Halt> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::bytes::{Limits, MemorySource};
+    use crate::scan::{Options, Recorder, facts};
+
+    fn anomalies(bytes: &[u8], limits: Limits) -> Vec<String> {
+        let mut recorder = Recorder::default();
+        let options = Options { limits, payload: false };
+        facts(&options, &Input::new("x.gz", MemorySource::new(bytes)), &mut recorder);
+        let told = recorder.facts.iter().filter(|fact| matches!(fact.fact, "member" | "limit"));
+        told.filter_map(|fact| Some(fact.fields.get("anomaly").or(fact.fields.get("reason"))?.as_str()?.to_owned())).collect()
+    }
+
+    fn zeros(megabytes: usize) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let piece = vec![0; 1 << 20];
+        (0..megabytes).for_each(|_| writer.write_all(&piece).unwrap());
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn a_bomb_is_a_ratio_above_a_floor_and_a_limit_is_none() {
+        let (small, large) = (zeros(40), zeros(300));
+        assert_eq!(anomalies(&small, Limits::default()), Vec::<String>::new());
+        assert_eq!(anomalies(&large, Limits::default()), ["bomb-ratio"]);
+        let tight = Limits { decoded_bytes: 8 << 20, ..Limits::default() };
+        assert_eq!(anomalies(&small, tight), ["decoded bytes"]);
+        let tight = Limits { member_bytes: 8 << 20, ..Limits::default() };
+        assert_eq!(anomalies(&small, tight), ["decoded bytes of one member"]);
+    }
+}
