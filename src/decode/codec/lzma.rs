@@ -4,7 +4,7 @@
 
 use std::io::{self, Read};
 
-use lzma_rust2::{LzmaReader, XzReader};
+use lzma_rust2::{Action, LzmaReader, Status, StreamResult, XzReader, XzStream};
 
 use super::feed::Feed;
 use super::{Leave, MOST_HISTORY, Out, members};
@@ -12,8 +12,8 @@ use crate::bytes::WINDOW;
 
 const BROKEN: &str = "the LZMA data is broken";
 const HISTORY: &str = "a dictionary above 128 MiB";
-/// Memory of an xz block beside its dictionary, KiB.
-const OVERHEAD: u32 = 1024;
+/// Memory for an xz block, KiB: its dictionary and what stands beside it.
+const MEMORY: u32 = (MOST_HISTORY >> 10) + 1024;
 
 /// Does `head` begin an xz stream?
 pub(super) fn is_xz(head: &[u8]) -> bool {
@@ -48,92 +48,90 @@ pub(super) fn streams(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leav
 
 /// One xz stream.
 ///
-/// The reader of a block drops what it has decoded when it meets an error, so the stream is then read once more, and
-/// in single bytes from the last piece on: a loader that streams has seen those bytes.
+/// A decoder that meets an error drops what it has made of the input that it was given last, which a loader that streams
+/// has seen. So the stream is then read once more, and byte by byte from there on.
 fn xz(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     let start = feed.offset();
-    let mut given = 0;
-    let fault = match xz_run(feed, out, &mut given, MOST_HISTORY / 1024, WINDOW) {
-        Err(XzEnd::Other(leave)) => return Err(leave),
-        Err(XzEnd::Error(error)) => error,
-        Ok(()) => return Ok(()),
-    };
-    let at = feed.offset();
-    if fault.kind() == io::ErrorKind::OutOfMemory {
-        // A large dictionary that a short content does not fill is harmless: it grows with what is decoded.
-        if given > 0 {
-            return Err(Leave::unsupported(at, HISTORY));
-        }
+    let mut run = XzRun { given: 0, fine: u64::MAX };
+    let Some((error, at)) = run.decode(feed, out)? else { return Ok(()) };
+    let end = feed.offset();
+    feed.seek(start);
+    run.fine = at;
+    run.decode(feed, out)?;
+    if run.given == 0 && error.kind() != io::ErrorKind::UnexpectedEof {
+        // The only decoder for more than two filters in a row.
         feed.seek(start);
-        return match xz_run(feed, out, &mut given, u32::MAX, WINDOW) {
-            Ok(()) => Ok(()),
-            Err(XzEnd::Other(leave)) => Err(leave),
-            Err(XzEnd::Error(error)) => Err(refused(&error, feed)),
-        };
+        return chain(feed, out);
     }
-    let refused = refused(&fault, feed);
-    if matches!(refused, Leave::Fault(_)) {
-        feed.seek(start);
-        match xz_run(feed, out, &mut given, MOST_HISTORY / 1024, 1) {
-            Err(XzEnd::Other(leave)) => return Err(leave),
-            Ok(()) | Err(XzEnd::Error(_)) => feed.seek(at),
-        }
-    }
-    if fault.to_string() == "invalid block checksum" {
+    feed.seek(end);
+    if error.to_string() == "invalid block checksum" {
         out.mismatch(at);
     }
-    Err(refused)
+    Err(refused(&error, feed))
 }
 
-/// Why reading of an xz stream ended.
-enum XzEnd {
-    Error(io::Error),
-    Other(Leave),
+/// The reading of an xz stream.
+struct XzRun {
+    /// Bytes that have been passed on; a second reading leaves them out.
+    given: u64,
+    /// Offset from which the input is handed over byte by byte.
+    fine: u64,
 }
 
-impl From<Leave> for XzEnd {
-    fn from(leave: Leave) -> Self {
-        Self::Other(leave)
+impl XzRun {
+    /// Decodes the stream; the error that ended it, and where the input began that it was met in.
+    fn decode(&mut self, feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<Option<(io::Error, u64)>, Leave> {
+        let mut stream = XzStream::new_mem_limit(false, MEMORY);
+        let (mut piece, mut seen, mut unlimited) = (vec![0; WINDOW], 0_u64, false);
+        loop {
+            let at = feed.offset();
+            let most = usize::try_from(self.fine.saturating_sub(at)).unwrap_or(usize::MAX).max(1);
+            let window = feed.window()?;
+            let input = window.get(..window.len().min(most)).unwrap_or_default();
+            let action = if input.is_empty() { Action::Finish } else { Action::Run };
+            let (before_in, before_out) = (stream.total_in(), stream.total_out());
+            let result = stream.process(input, &mut piece, action);
+            let stuck = stream.total_in() == before_in && stream.total_out() == before_out;
+            let made = stream.total_out().saturating_sub(before_out);
+            feed.skip(stream.total_in().saturating_sub(before_in))?;
+            seen = seen.saturating_add(made);
+            // Of what has been passed on before, nothing again.
+            let fresh = seen.saturating_sub(self.given).min(made);
+            let range = usize::try_from(made.saturating_sub(fresh)).unwrap_or_default()
+                ..usize::try_from(made).unwrap_or_default();
+            self.given = self.given.max(seen);
+            out.piece(piece.get(range).unwrap_or_default(), feed.offset())?;
+            match result {
+                Ok(StreamResult { status: Status::StreamEnd, .. }) => return Ok(None),
+                Ok(_) if stuck => return Ok(Some((io::ErrorKind::UnexpectedEof.into(), at))),
+                Ok(_) => {}
+                // A large dictionary that a short content does not fill is harmless: it grows with what is decoded.
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory && !unlimited => {
+                    unlimited = true;
+                    stream.set_mem_limit(u32::MAX);
+                }
+                Err(error) => return Ok(Some((error, at))),
+            }
+            if unlimited && seen > u64::from(MOST_HISTORY) {
+                return Err(Leave::unsupported(feed.offset(), HISTORY));
+            }
+        }
     }
 }
 
-/// Reads a stream with a limit on memory in KiB, leaves out the first `given` bytes, and passes the others on in pieces
-/// of at most `step` bytes.
-fn xz_run(feed: &mut Feed<'_>, out: &mut Out<'_>, given: &mut u64, memory: u32, step: usize) -> Result<(), XzEnd> {
-    let memory_or_more = memory.saturating_add(OVERHEAD);
+/// One xz stream in the decoder that takes any chain of filters.
+fn chain(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     let mut piece = vec![0; WINDOW];
-    let mut reader = XzReader::new_mem_limit(feed, false, memory_or_more);
-    let mut known = *given;
-    loop {
-        let want = if known > 0 { usize::try_from(known).unwrap_or(WINDOW).min(WINDOW) } else { step };
-        let (mut made, mut end) = (0, None);
-        // Single bytes are collected: the caller pays for each piece.
-        while made < want.max(4096) && end.is_none() {
-            let room = if step == 1 && known == 0 { made.saturating_add(1) } else { want };
-            let Some(buf) = piece.get_mut(made..room).filter(|buf| !buf.is_empty()) else { break };
-            match reader.read(buf) {
-                Ok(0) => end = Some(Ok(())),
-                Ok(n) => made = made.saturating_add(n),
-                Err(error) => end = Some(Err(XzEnd::Error(error))),
-            }
-            if step > 1 || known > 0 {
-                break;
-            }
+    let mut reader = XzReader::new_mem_limit(&mut *feed, false, MEMORY);
+    let error = loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(n) => out.piece(piece.get(..n).unwrap_or_default(), reader.inner().offset())?,
+            Err(error) => break error,
         }
-        if known > 0 {
-            known = known.saturating_sub(made as u64);
-            out.piece(&[], reader.inner().offset())?;
-        } else if made > 0 {
-            *given = given.saturating_add(made as u64);
-            out.piece(piece.get(..made).unwrap_or_default(), reader.inner().offset())?;
-            if memory == u32::MAX && *given > u64::from(MOST_HISTORY) {
-                return Err(Leave::unsupported(reader.inner().offset(), HISTORY).into());
-            }
-        }
-        if let Some(end) = end {
-            return end;
-        }
-    }
+    };
+    drop(reader);
+    Err(refused(&error, feed))
 }
 
 /// One stream of the older format.

@@ -3,7 +3,10 @@ use crate::bytes::MemorySource;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_bytes!(concat!("../../../fixtures/codec/", $name)).as_slice()
+        fixture!("codec", $name)
+    };
+    ($family:literal, $name:literal) => {
+        include_bytes!(concat!("../../../fixtures/", $family, "/", $name)).as_slice()
     };
 }
 
@@ -30,7 +33,7 @@ fn mixed(size: usize) -> Vec<u8> {
     out
 }
 
-const MIXED: [(Codec, &[u8]); 7] = [
+const MIXED: [(Codec, &[u8]); 9] = [
     (Codec::Gzip, fixture!("mixed.gz")),
     (Codec::Bzip2, fixture!("mixed.bz2")),
     (Codec::Xz, fixture!("mixed.xz")),
@@ -38,6 +41,8 @@ const MIXED: [(Codec, &[u8]); 7] = [
     (Codec::Zlib, fixture!("mixed.z")),
     (Codec::Zstd, fixture!("mixed.zst")),
     (Codec::Lz4, fixture!("mixed.lz4")),
+    (Codec::Zstd, fixture!("real", "mixed.zst")),
+    (Codec::Lz4, fixture!("real", "mixed.lz4")),
 ];
 
 #[test]
@@ -46,7 +51,7 @@ fn what_other_encoders_made_comes_out_and_the_end_is_exact() {
         let followed = [bytes, b"and something behind it"].concat();
         let (out, outcome) = decoded(codec, &followed);
         assert_eq!(out, mixed(out.len()), "{codec:?}");
-        assert!(out.len() == 24000 || out.len() == 4000, "{codec:?}");
+        assert!([24000, 12000, 4000].contains(&out.len()), "{codec:?}");
         assert!(outcome.ended && outcome.mismatch.is_none(), "{codec:?}: {outcome:?}");
         assert_eq!((outcome.consumed, outcome.members), (bytes.len() as u64, 1), "{codec:?}");
         assert_eq!(outcome.produced, out.len() as u64);
@@ -79,7 +84,8 @@ fn nothing_is_lost_before_a_break() {
         let (out, outcome) = decoded(codec, &broken);
         let same = out.iter().zip(&whole).take_while(|(a, b)| a == b).count();
         assert!(blocks || same > whole.len() * 2 / 5, "{codec:?}: {same}");
-        assert!(outcome.fault.is_some() || outcome.mismatch.is_some(), "{codec:?}: {outcome:?}");
+        // The frame of 4000 bytes has no checksum.
+        assert!(outcome.fault.is_some() || outcome.mismatch.is_some() || out.len() == 4000, "{codec:?}: {outcome:?}");
     }
 }
 
