@@ -13,7 +13,7 @@ pub use member::Opened;
 use std::collections::HashSet;
 
 use super::pickle::looks_like_pickle;
-use super::{Format, FormatKind, Halt, Probe, Scan, decoded};
+use super::{Format, FormatKind, Halt, Probe, Scan, compressed, decoded};
 use crate::bytes::{Exceeded, Input, Malformed, Role};
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
 use crate::fact::Fact;
@@ -50,9 +50,11 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
 pub(super) fn directory(probe: &Probe<'_>) -> Option<u64> {
     memchr::memmem::rfind(probe.tail(), b"PK\x05\x06")?;
     let (directory, close) = Archive::directory_and_close(&*probe.input.source)?;
-    // A tar or a pickle that holds an archive near its end is none itself, though lenient readers would take it for
-    // one; appended to either, the archive ends with the file.
-    let holds = is_tar(&probe.head) || is_pickle(&probe.head);
+    // A tar, a pickle or compressed data that holds an archive near its end is none itself, though lenient readers
+    // would take it for one; appended to any of them, the archive ends with the file.
+    let holds = is_tar(&probe.head)
+        || is_pickle(&probe.head)
+        || compressed::is_compressed(&probe.head, &*probe.input.source);
     (!holds || close == probe.input.len()).then_some(directory)
 }
 

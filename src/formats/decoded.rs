@@ -66,6 +66,7 @@ pub(super) fn too_deep(scan: &Scan<'_>, child: &Input) -> Result<Option<(Exceede
     if child.depth() as u64 <= limit {
         return Ok(None);
     }
-    let goes_on = child.read(0, 4)?.starts_with(b"PK\x03\x04") || compressed::is_compressed(&*child.source);
+    let head = child.read(0, 64)?;
+    let goes_on = head.starts_with(b"PK\x03\x04") || compressed::is_compressed(&head, &*child.source);
     Ok(Some((Exceeded { what: "levels of nesting", limit }, goes_on)))
 }

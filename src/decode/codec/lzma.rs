@@ -64,7 +64,7 @@ fn xz(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
         return chain(feed, out);
     }
     feed.seek(end);
-    if error.to_string() == "invalid block checksum" {
+    if error.to_string() == "block checksum mismatch" {
         out.mismatch(at);
     }
     Err(refused(&error, feed))

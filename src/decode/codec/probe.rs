@@ -13,18 +13,18 @@ const TRIED: u64 = 64 << 10;
 /// Skippable frames that are followed to the first frame of data.
 const MOST_SKIPPED: usize = 1024;
 
-/// Does `source` begin with data of this codec? Codecs without a magic number of their own are tried.
+/// Does `source`, which begins with `head`, hold data of this codec? Codecs without a magic number of their own are
+/// tried.
 #[must_use]
-pub fn begins(codec: Codec, source: &dyn ReadAt) -> bool {
-    let head = source.read_range(0, 32).unwrap_or_default();
+pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
     match codec {
         Codec::Gzip => head.starts_with(&[0x1f, 0x8b, 8]),
-        Codec::Bzip2 => blocks::is_bzip2(&head),
-        Codec::Xz => is_xz(&head),
-        Codec::Lzma => is_lzma(&head) && decodes(codec, source),
-        Codec::Zlib => is_zlib(&head) && decodes(codec, source),
-        Codec::Zstd => is_zstd(&head) || is_skippable(&head) && is_zstd(&first_frame(source)),
-        Codec::Lz4 => lz4::is_lz4(&head) || is_skippable(&head) && lz4::is_lz4(&first_frame(source)),
+        Codec::Bzip2 => blocks::is_bzip2(head),
+        Codec::Xz => is_xz(head),
+        Codec::Lzma => is_lzma(head) && decodes(codec, source),
+        Codec::Zlib => is_zlib(head) && decodes(codec, source),
+        Codec::Zstd => is_zstd(head) || is_skippable(head) && is_zstd(&first_frame(source)),
+        Codec::Lz4 => lz4::is_lz4(head) || is_skippable(head) && lz4::is_lz4(&first_frame(source)),
         Codec::JoblibZf => head.starts_with(b"ZF0x") && decodes(codec, source),
         Codec::Deflate | Codec::Deflate64 | Codec::ZipLzma(_) => false,
     }
@@ -63,7 +63,7 @@ fn decodes(codec: Codec, source: &dyn ReadAt) -> bool {
 pub fn literal(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
     const KNOWN: [Codec; 7] = [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd, Codec::Lz4, Codec::Zlib, Codec::Lzma];
     let source = MemorySource::new(bytes);
-    let codec = KNOWN.into_iter().find(|&codec| begins(codec, &*source)).unwrap_or(Codec::Deflate);
+    let codec = KNOWN.into_iter().find(|&codec| begins(codec, bytes, &*source)).unwrap_or(Codec::Deflate);
     let mut out = Vec::new();
     let outcome = decode(codec, &*source, 0, u64::MAX, |piece, _| {
         let fits = out.len().saturating_add(piece.len()) <= most;

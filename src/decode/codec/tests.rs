@@ -55,7 +55,7 @@ fn what_other_encoders_made_comes_out_and_the_end_is_exact() {
         assert!(outcome.ended && outcome.mismatch.is_none(), "{codec:?}: {outcome:?}");
         assert_eq!((outcome.consumed, outcome.members), (bytes.len() as u64, 1), "{codec:?}");
         assert_eq!(outcome.produced, out.len() as u64);
-        assert!(begins(codec, &*MemorySource::new(bytes)), "{codec:?}");
+        assert!(begins(codec, bytes, &*MemorySource::new(bytes)), "{codec:?}");
     }
 }
 
@@ -137,7 +137,7 @@ fn text_and_numbers_are_not_compressed() {
     ];
     for other in others {
         for (codec, _) in MIXED {
-            assert!(!begins(codec, &*MemorySource::new(other)), "{codec:?} {other:?}");
+            assert!(!begins(codec, other, &*MemorySource::new(other)), "{codec:?} {other:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ macro_rules! records {
                 extensions: &[$($extension),*],
                 runs_code: false,
                 refines: None,
-                identify: |probe| codec::begins(Codec::$codec, &*probe.input.source),
+                identify: |probe| codec::begins(Codec::$codec, &probe.head, &*probe.input.source),
                 scan: |scan| read(scan, Codec::$codec, &$record),
                 checks: "The content, as whatever it is; every member or frame; checksums; data behind the end; \
                          decompression bombs.",
@@ -64,9 +64,9 @@ pub(super) fn is_record(format: &Format) -> bool {
     RECORDS.iter().any(|(_, record)| record.name == format.name)
 }
 
-/// Does `source` begin as one of these?
-pub(super) fn is_compressed(source: &dyn ReadAt) -> bool {
-    RECORDS.iter().any(|(codec, _)| codec::begins(*codec, source))
+/// Is `source`, which begins with `head`, one of these?
+pub(super) fn is_compressed(head: &[u8], source: &dyn ReadAt) -> bool {
+    RECORDS.iter().any(|(codec, _)| codec::begins(*codec, head, source))
 }
 
 fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<(), Halt> {
@@ -84,7 +84,7 @@ fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<()
         state(scan, 0, "bomb-ratio", &format!("{} bytes from {}", outcome.produced, outcome.consumed));
     }
     if let Some(at) = outcome.mismatch {
-        state(scan, at, "crc-mismatch", "checksum or length of the decoded data");
+        state(scan, at, "crc-mismatch", "");
     }
     let too_deep = decoded::too_deep(scan, &child)?;
     if is_copy(scan.input, &child)? {
@@ -206,5 +206,14 @@ mod tests {
         assert_eq!(anomalies(&small, tight), ["decoded bytes"]);
         let tight = Limits { member_bytes: 8 << 20, ..Limits::default() };
         assert_eq!(anomalies(&small, tight), ["decoded bytes of one member"]);
+    }
+    #[test]
+    fn a_copy_is_equal_to_the_last_byte() {
+        let input = |bytes: &[u8]| Input::new("x", MemorySource::new(bytes));
+        let long = vec![7; 300_000];
+        let other = [&long[..299_999], &[8]].concat();
+        assert!(is_copy(&input(&long), &input(&long)).unwrap());
+        assert!(!is_copy(&input(&long), &input(&other)).unwrap());
+        assert!(!is_copy(&input(b""), &input(b"")).unwrap());
     }
 }
