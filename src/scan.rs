@@ -202,8 +202,8 @@ impl Walk {
             self.formless(&probe, mismatch.is_some(), sink);
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
-        let holds_inputs = |format: &&Format| format.kind == FormatKind::Container || format.refines.is_some();
-        if !top && options.payload && input.extent.is_none() && !found.formats.iter().any(|f| holds_inputs(f)) {
+        let holds_inputs = |format: &&'static Format| format.kind == FormatKind::Container || format.refines.is_some();
+        if !top && options.payload && input.extent.is_none() && !found.formats.iter().any(holds_inputs) {
             self.carve(input, sink);
         }
     }

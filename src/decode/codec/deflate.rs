@@ -186,7 +186,7 @@ pub(super) fn wide(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> 
         if decoder.finished() {
             return Ok(());
         }
-        if exhausted && result.bytes_written == 0 {
+        if result.bytes_written == 0 && (exhausted || result.bytes_consumed == 0) {
             return Err(Leave::cut(at));
         }
     }

@@ -18,6 +18,15 @@ const LEGACY_BLOCK: usize = 8 << 20;
 /// Most bytes that a legacy block takes when it does not compress.
 const LEGACY_MOST: u32 = 8_421_520;
 const STORED: u32 = 1 << 31;
+const BROKEN: &str = "an LZ4 block is broken";
+
+/// Flag: a dictionary is named. Readers go on without it until a block refers to it.
+const DICTIONARY: u8 = 0x01;
+const CONTENT_CHECKSUM: u8 = 0x04;
+const CONTENT_SIZE: u8 = 0x08;
+const BLOCK_CHECKSUMS: u8 = 0x10;
+/// Flag: no block refers to another one.
+const INDEPENDENT: u8 = 0x20;
 
 /// Does `head` begin a frame: the magic number and a version that exists, or the legacy magic number?
 pub(super) fn is_lz4(head: &[u8]) -> bool {
@@ -49,15 +58,19 @@ pub(super) fn frames(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave
 
 /// What the descriptor of a frame says.
 struct Descriptor {
-    /// A dictionary is named. Readers go on without it until a block refers to it.
-    dictionary: bool,
-    linked: bool,
-    block_checksums: bool,
+    flags: u8,
     content_size: Option<u64>,
-    content_checksum: bool,
+    /// Most bytes of a decoded block.
     most: usize,
 }
 
+impl Descriptor {
+    const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// Reads the magic number and the descriptor.
 fn descriptor(feed: &mut Feed<'_>) -> Result<Descriptor, Leave> {
     let at = feed.offset();
     let head = feed.peek(8)?;
@@ -67,9 +80,8 @@ fn descriptor(feed: &mut Feed<'_>) -> Result<Descriptor, Leave> {
     feed.skip(4)?;
     let start = feed.offset();
     let [flags, blocks] = feed.array()?;
-    let content_size = if flags & 0x08 != 0 { Some(u64::from_le_bytes(feed.array()?)) } else { None };
-    let dictionary = flags & 0x01 != 0;
-    if dictionary {
+    let content_size = if flags & CONTENT_SIZE != 0 { Some(u64::from_le_bytes(feed.array()?)) } else { None };
+    if flags & DICTIONARY != 0 {
         feed.skip(4)?;
     }
     let length = usize::try_from(feed.offset().saturating_sub(start)).unwrap_or_default();
@@ -79,25 +91,19 @@ fn descriptor(feed: &mut Feed<'_>) -> Result<Descriptor, Leave> {
     if sum.get(1) != Some(&stated) {
         return Err(Leave::broken(at, "the checksum of an LZ4 frame header is wrong"));
     }
-    Ok(Descriptor {
-        dictionary,
-        linked: flags & 0x20 == 0,
-        block_checksums: flags & 0x10 != 0,
-        content_size,
-        content_checksum: flags & 0x04 != 0,
-        most: match blocks {
-            0x40 => 64 << 10,
-            0x50 => 256 << 10,
-            0x60 => 1 << 20,
-            _ => 4 << 20,
-        },
-    })
+    let most = match blocks {
+        0x40 => 64 << 10,
+        0x50 => 256 << 10,
+        0x60 => 1 << 20,
+        _ => 4 << 20,
+    };
+    Ok(Descriptor { flags, content_size, most })
 }
 
 fn frame(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     let descriptor = descriptor(feed)?;
     let mut hash = XxHash32::with_seed(0);
-    let (mut made, mut history, mut block) = (0_u64, Vec::new(), Vec::new());
+    let (mut made, mut history, mut block) = (0_u64, Vec::new(), vec![0; descriptor.most]);
     loop {
         let at = feed.offset();
         let word = u32::from_le_bytes(feed.array()?);
@@ -109,53 +115,58 @@ fn frame(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
             return Err(Leave::broken(at, "an LZ4 block is larger than its frame allows"));
         }
         let packed = feed.bytes(size)?;
-        let sum = descriptor.block_checksums.then(|| XxHash32::oneshot(0, packed));
-        if word & STORED == 0 {
-            block.resize(descriptor.most, 0);
-            let Ok(length) = decompress_into_with_dict(packed, &mut block, &history) else {
-                let needed = descriptor.dictionary && made < HISTORY as u64;
-                let refused = if needed { Leave::unsupported } else { Leave::broken };
-                return Err(refused(at, if needed { "an LZ4 dictionary" } else { "an LZ4 block is broken" }));
-            };
-            block.truncate(length);
+        let sum = descriptor.has(BLOCK_CHECKSUMS).then(|| XxHash32::oneshot(0, packed));
+        let length = if word & STORED != 0 {
+            block.get_mut(..size).unwrap_or_default().copy_from_slice(packed);
+            size
+        } else if let Ok(length) = decompress_into_with_dict(packed, &mut block, last(&history)) {
+            length
+        } else if descriptor.has(DICTIONARY) && made < HISTORY as u64 {
+            return Err(Leave::unsupported(at, "an LZ4 dictionary"));
         } else {
-            block.clear();
-            block.extend_from_slice(packed);
-        }
+            return Err(Leave::broken(at, BROKEN));
+        };
+        let fresh = block.get(..length).unwrap_or_default();
         let after = feed.offset();
         if let Some(sum) = sum
             && u32::from_le_bytes(feed.array()?) != sum
         {
             out.mismatch(after);
         }
-        hash.write(&block);
-        made = made.saturating_add(block.len() as u64);
-        out.piece(&block, feed.offset())?;
-        if descriptor.linked {
-            remember(&mut history, &block);
+        hash.write(fresh);
+        made = made.saturating_add(length as u64);
+        out.piece(fresh, feed.offset())?;
+        if !descriptor.has(INDEPENDENT) {
+            remember(&mut history, fresh);
         }
     }
     let at = feed.offset();
     if descriptor.content_size.is_some_and(|size| size != made) {
         out.mismatch(at);
     }
-    if descriptor.content_checksum && u64::from(u32::from_le_bytes(feed.array()?)) != hash.finish() {
+    if descriptor.has(CONTENT_CHECKSUM) && u64::from(u32::from_le_bytes(feed.array()?)) != hash.finish() {
         out.mismatch(at);
     }
     Ok(())
 }
 
-/// Keeps the last bytes that blocks may refer to.
+/// Keeps the last bytes that blocks may refer to, and others for a while: small blocks must not move them each time.
 fn remember(history: &mut Vec<u8>, block: &[u8]) {
-    let keep = HISTORY.saturating_sub(block.len());
-    history.drain(..history.len().saturating_sub(keep));
-    history.extend_from_slice(block.get(block.len().saturating_sub(HISTORY)..).unwrap_or_default());
+    if history.len() > HISTORY.saturating_mul(4) {
+        history.drain(..history.len().saturating_sub(HISTORY));
+    }
+    history.extend_from_slice(last(block));
+}
+
+/// The bytes that a block may refer to.
+fn last(bytes: &[u8]) -> &[u8] {
+    bytes.get(bytes.len().saturating_sub(HISTORY)..).unwrap_or_default()
 }
 
 /// Blocks up to the end of the data, or up to what is no size of a block: another frame.
 fn legacy(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     feed.skip(4)?;
-    let mut block = Vec::new();
+    let mut block = vec![0; LEGACY_BLOCK];
     while feed.left() > 0 {
         let at = feed.offset();
         let size = u32::from_le_bytes(feed.array()?);
@@ -164,9 +175,8 @@ fn legacy(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
             break;
         }
         let packed = feed.bytes(usize::try_from(size).unwrap_or(usize::MAX))?;
-        block.resize(LEGACY_BLOCK, 0);
         let Ok(length) = decompress_into_with_dict(packed, &mut block, &[]) else {
-            return Err(Leave::broken(at, "an LZ4 block is broken"));
+            return Err(Leave::broken(at, BROKEN));
         };
         out.piece(block.get(..length).unwrap_or_default(), feed.offset())?;
     }

@@ -30,7 +30,7 @@ pub(super) fn is_lzma(head: &[u8]) -> bool {
     *props < 225
         && *first == 0
         && (size == u64::MAX || (1..1 << 38).contains(&size))
-        && (encoder_made || *props == 0x5d)
+        && (encoder_made || (*props == 0x5d && dictionary >= 4096))
         && [*c0, *c1, *c2, *c3] != [0; 4]
 }
 
@@ -57,13 +57,13 @@ fn xz(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     let end = feed.offset();
     feed.seek(start);
     run.fine = at;
-    run.decode(feed, out)?;
+    let (error, at) = run.decode(feed, out)?.unwrap_or((error, at));
     if run.given == 0 && error.kind() != io::ErrorKind::UnexpectedEof {
         // The only decoder for more than two filters in a row.
         feed.seek(start);
         return chain(feed, out);
     }
-    feed.seek(end);
+    feed.seek(if error.kind() == io::ErrorKind::UnexpectedEof { end } else { at });
     if error.to_string() == "block checksum mismatch" {
         out.mismatch(at);
     }

@@ -165,9 +165,12 @@ impl Leave {
     }
 }
 
+/// What the caller does with a piece.
+type Take<'t> = &'t mut dyn FnMut(&[u8], u64) -> Result<bool, Stop>;
+
 /// Where decoded bytes go.
 struct Out<'t> {
-    take: &'t mut dyn FnMut(&[u8], u64) -> Result<bool, Stop>,
+    take: Take<'t>,
     start: u64,
     outcome: Outcome,
     crc: Crc,

@@ -8,6 +8,8 @@ use crate::bytes::{MemorySource, ReadAt};
 
 /// Decoded bytes that convince.
 const CONVINCING: u64 = 1024;
+/// Decoded bytes that do not come by chance, though the checksum is not theirs.
+const NO_CHANCE: u64 = 16;
 /// Compressed bytes that are tried.
 const TRIED: u64 = 64 << 10;
 /// Skippable frames that are followed to the first frame of data.
@@ -52,8 +54,10 @@ fn decodes(codec: Codec, source: &dyn ReadAt) -> bool {
         made = made.saturating_add(piece.len() as u64);
         Ok(made < CONVINCING)
     });
-    let sound =
-        |outcome: super::Outcome| outcome.fault.is_none_or(|fault| fault.kind == FaultKind::Cut && source.len() > 12);
+    let sound = |outcome: super::Outcome| {
+        outcome.fault.is_none_or(|fault| fault.kind == FaultKind::Cut && source.len() > 12)
+            && (outcome.mismatch.is_none() || made >= NO_CHANCE)
+    };
     outcome.is_ok_and(|outcome| made >= CONVINCING || (made > 0 || outcome.members > 0) && sound(outcome))
 }
 

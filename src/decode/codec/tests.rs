@@ -25,7 +25,7 @@ fn mixed(size: usize) -> Vec<u8> {
     let words: [&[u8]; 7] = [b"weight", b"bias", b"layer", b"norm", b"attention", b"embedding", &[0; 8]];
     let (mut state, mut out) = (7_u64, Vec::new());
     while out.len() < size {
-        state = (state * 1_103_515_245 + 12345) & 0x7fff_ffff;
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12345) & 0x7fff_ffff;
         out.extend_from_slice(words[usize::try_from(state >> 16).unwrap() % 7]);
         out.push(u8::try_from(state >> 8 & 0xff).unwrap());
     }
