@@ -1,9 +1,10 @@
-//! LZMA: xz, the older format with a header of 13 bytes, and the envelope of ZIP.
+//! LZMA: xz, the older format with a header of 13 bytes, lzip, and the envelope of ZIP.
 //!
-//! Python reads streams of the first two in a row as one content, mixed as they come.
+//! Python reads streams of the first three in a row as one content, mixed as they come.
 
 use std::io::{self, Read};
 
+use flate2::Crc;
 use lzma_rust2::{Action, LzmaReader, Status, StreamResult, XzReader, XzStream};
 
 use super::feed::Feed;
@@ -20,30 +21,78 @@ pub(super) fn is_xz(head: &[u8]) -> bool {
     head.starts_with(b"\xfd7zXZ\0")
 }
 
-/// Can `head` be the header of the older format? The size is unknown or plausible, the dictionary as encoders make
-/// them unless the parameters are the usual ones, the range coder begins with a zero and then says something.
-pub(super) fn is_lzma(head: &[u8]) -> bool {
-    let [props, d0, d1, d2, d3, size @ .., first, c0, c1, c2, c3] = head.first_chunk::<18>().unwrap_or(&[255; 18]);
-    let dictionary = u32::from_le_bytes([*d0, *d1, *d2, *d3]);
-    let size = size.iter().rev().fold(0_u64, |size, &byte| size << 8 | u64::from(byte));
-    let encoder_made = dictionary == u32::MAX || (dictionary >= 4096 && dictionary.count_ones() <= 2);
-    *props < 225
-        && *first == 0
-        && (size == u64::MAX || (1..1 << 38).contains(&size))
-        && (encoder_made || (*props == 0x5d && dictionary >= 4096))
-        && [*c0, *c1, *c2, *c3] != [0; 4]
+/// Does `head` begin a member of lzip, which newer readers of xz take as well?
+pub(super) fn is_lzip(head: &[u8]) -> bool {
+    matches!(
+        head,
+        [
+            b'L',
+            b'Z',
+            b'I',
+            b'P',
+            0 | 1,
+            12..=29 | 44..=61 | 76..=93 | 108..=125 | 140..=157 | 172..=189 | 204..=221 | 236..=253,
+            0,
+            ..,
+        ]
+    )
 }
 
-/// Streams of both formats in a row.
+/// Can `head` be the header of the older format: the size unknown or plausible, the dictionary as readers accept it, a
+/// range coder that begins with a zero and then says something?
+pub(super) fn is_lzma(head: &[u8]) -> bool {
+    lzma_header(head).is_some()
+}
+
+/// The same, and it says enough to be no chance.
+pub(super) fn is_usual_lzma(head: &[u8]) -> bool {
+    lzma_header(head).is_some_and(|(dictionary, size)| dictionary >= 4096 || size == u64::MAX)
+}
+
+/// The size of the dictionary and that of the content.
+fn lzma_header(head: &[u8]) -> Option<(u32, u64)> {
+    let [props, d0, d1, d2, d3, size @ .., first, c0, c1, c2, c3] = head.first_chunk::<18>()?;
+    let dictionary = u32::from_le_bytes([*d0, *d1, *d2, *d3]);
+    let size = size.iter().rev().fold(0_u64, |size, &byte| size << 8 | u64::from(byte));
+    let accepted = *props < 225
+        && *first == 0
+        && (size == u64::MAX || (1..1 << 38).contains(&size))
+        && (dictionary == u32::MAX || dictionary.count_ones() <= 2 || (*props == 0x5d && dictionary >= 4096))
+        && [*c0, *c1, *c2, *c3] != [0; 4];
+    accepted.then_some((dictionary, size))
+}
+
+/// Streams of all formats in a row.
 pub(super) fn streams(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    members(
-        feed,
-        out,
-        |head| is_xz(head) || is_lzma(head),
-        |feed, out| {
-            if is_xz(feed.peek(6)?) { xz(feed, out) } else { alone(feed, out) }
-        },
-    )
+    let begins = |head: &[u8]| is_xz(head) || is_lzip(head) || is_lzma(head);
+    members(feed, out, begins, |feed, out| {
+        let head = feed.peek(18)?;
+        if is_xz(head) {
+            xz(feed, out)
+        } else if is_lzip(head) {
+            lzip(feed, out)
+        } else {
+            alone(feed, out)
+        }
+    })
+}
+
+/// One member of lzip: magic, version and dictionary in six bytes, LZMA with an end marker, CRC-32 and sizes.
+fn lzip(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
+    let [_, _, _, _, version, coded] = feed.array()?;
+    let base = 1_u32 << (coded & 0x1f);
+    let dictionary = base.saturating_sub((base >> 4).saturating_mul(u32::from(coded >> 5)));
+    let before = out.outcome.produced;
+    out.crc = Crc::new();
+    bare(feed, out, 0x5d, dictionary, u64::MAX)?;
+    let at = feed.offset();
+    let crc = u32::from_le_bytes(feed.array()?);
+    let size = u64::from_le_bytes(feed.array()?);
+    if crc != out.crc.sum() || size != out.outcome.produced.saturating_sub(before) {
+        out.mismatch(at);
+    }
+    // The size of the member, since the second version.
+    feed.skip(if version == 0 { 0 } else { 8 })
 }
 
 /// One xz stream.

@@ -44,7 +44,7 @@ pub enum Codec {
     Bzip2,
     /// xz.
     Xz,
-    /// The format before xz: a header of 13 bytes and bare LZMA.
+    /// The format before xz, a header of 13 bytes and bare LZMA; and lzip.
     Lzma,
     /// LZMA as ZIP wraps it. The size is that of the decoded data, where no end marker says it.
     ZipLzma(Option<u64>),
@@ -85,7 +85,7 @@ pub struct Outcome {
     pub consumed: u64,
     /// Decoded bytes.
     pub produced: u64,
-    /// CRC-32 of the decoded bytes; of gzip, those of the last member.
+    /// CRC-32 of the decoded bytes; of gzip and lzip, those of the last member.
     pub crc: u32,
     /// True if the data ended as its encoding says; false if it has a fault or was stopped.
     pub ended: bool,

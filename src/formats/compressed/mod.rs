@@ -1,4 +1,4 @@
-//! Compressed files: one content in gzip, bzip2, xz, lzma, zlib, zstd, lz4 or joblib's first format.
+//! Compressed files: one content in gzip, bzip2, xz, lzma, lzip, zlib, zstd, lz4 or joblib's first format.
 //!
 //! Loaders look through compression without being asked (`joblib.load`, `pandas.read_pickle`, R), so the content is an
 //! input like any other and is detected by itself, compressed once more or not. Stated is what a reader might not
@@ -42,8 +42,8 @@ records! {
     BZIP2 = Bzip2 "bzip2" "bzip2 file" ["bz2", "tbz2"] "https://sourceware.org/bzip2/";
     /// xz.
     XZ = Xz "xz" "xz file" ["xz", "txz"] "https://tukaani.org/xz/xz-file-format.txt";
-    /// The format before xz.
-    LZMA = Lzma "lzma" "LZMA file" ["lzma"] "https://github.com/tukaani-project/xz/blob/master/doc/lzma-file-format.txt";
+    /// The format before xz, and lzip.
+    LZMA = Lzma "lzma" "LZMA or lzip file" ["lzma", "lz"] "https://github.com/tukaani-project/xz/blob/master/doc/lzma-file-format.txt";
     /// zlib.
     ZLIB = Zlib "zlib" "zlib stream" ["z", "zlib"] "https://www.rfc-editor.org/rfc/rfc1950";
     /// Zstandard.

@@ -10,6 +10,7 @@ const SUFFIXES: &[(&str, &str)] = &[
     ("bz2", ""),
     ("xz", ""),
     ("lzma", ""),
+    ("lz", ""),
     ("z", ""),
     ("zlib", ""),
     ("zst", ""),
