@@ -200,7 +200,12 @@ impl Walk {
             self.read(format, input, sink);
         }
         if found.formats.is_empty() {
-            self.formless(options, &probe, mismatch.is_some(), sink);
+            self.formless(&probe, mismatch.is_some(), sink);
+        }
+        // A decoded member is not part of the bytes that the pass over the outermost file sees.
+        let holds_inputs = |format: &&'static Format| format.kind == FormatKind::Container || format.refines.is_some();
+        if !top && options.payload && input.extent.is_none() && !found.formats.iter().any(holds_inputs) {
+            self.carve(input, sink);
         }
     }
 
@@ -227,7 +232,7 @@ impl Walk {
 
     /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read. `told`: that the
     /// content is not what the name promises has been stated.
-    fn formless(&mut self, options: &Options, probe: &Probe<'_>, told: bool, sink: &mut dyn Sink) {
+    fn formless(&mut self, probe: &Probe<'_>, told: bool, sink: &mut dyn Sink) {
         let input = probe.input;
         let location = Location { name: &input.name, span: None };
         let top = input.depth() == 0;
@@ -253,12 +258,14 @@ impl Walk {
                 sink.take(&fact, &location);
             }
         }
-        // A decoded member is not part of the bytes that the pass over the outermost file sees.
-        if !top
-            && options.payload
-            && input.extent.is_none()
-            && let Ok(found) = payload::pass(&*input.source, &self.budget)
-        {
+    }
+
+    /// The pass over all bytes of a decoded input that holds no others.
+    fn carve(&self, input: &Input, sink: &mut dyn Sink) {
+        if self.carries_programs(&input.name) {
+            return;
+        }
+        if let Ok(found) = payload::pass(&*input.source, &self.budget) {
             for (at, found) in found.executables.into_iter().filter(|(at, _)| *at > 0) {
                 carved(sink, &input.name, at, found);
             }

@@ -152,6 +152,11 @@ impl<'a> Stream<'a> {
 
     /// Moves to an absolute offset, clipped to the end of the source.
     pub fn seek(&mut self, offset: u64) {
+        let within = offset.checked_sub(self.base).and_then(|skipped| usize::try_from(skipped).ok());
+        if let Some(head) = within.filter(|&head| head < self.buf.len()) {
+            self.head = head;
+            return;
+        }
         self.base = offset.min(self.end);
         self.buf.clear();
         self.head = 0;

@@ -9,6 +9,32 @@
 )]
 
 pub mod bytecode;
+pub mod codec;
 pub mod marshal;
 pub mod pickle;
 pub mod zip;
+
+use crate::bytes::{Exceeded, Malformed, ReadError};
+
+/// Why a decoder stopped that is not at fault for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The bytes break the format, or the source failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A limit was reached.
+    #[error(transparent)]
+    Limit(#[from] Exceeded),
+}
+
+impl From<Malformed> for Stop {
+    fn from(malformed: Malformed) -> Self {
+        Self::Read(malformed.into())
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error.into())
+    }
+}

@@ -13,7 +13,7 @@ pub use member::Opened;
 use std::collections::HashSet;
 
 use super::pickle::looks_like_pickle;
-use super::{Format, FormatKind, Halt, Probe, Scan};
+use super::{Format, FormatKind, Halt, Probe, Scan, compressed, decoded};
 use crate::bytes::{Exceeded, Input, Malformed, Role};
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
 use crate::fact::Fact;
@@ -50,9 +50,11 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
 pub(super) fn directory(probe: &Probe<'_>) -> Option<u64> {
     memchr::memmem::rfind(probe.tail(), b"PK\x05\x06")?;
     let (directory, close) = Archive::directory_and_close(&*probe.input.source)?;
-    // A tar or a pickle that holds an archive near its end is none itself, though lenient readers would take it for
-    // one; appended to either, the archive ends with the file.
-    let holds = is_tar(&probe.head) || is_pickle(&probe.head);
+    // A tar, a pickle or compressed data that holds an archive near its end is none itself, though lenient readers
+    // would take it for one; appended to any of them, the archive ends with the file.
+    let holds = is_tar(&probe.head)
+        || is_pickle(&probe.head)
+        || compressed::is_compressed(&probe.head, &*probe.input.source);
     (!holds || close == probe.input.len()).then_some(directory)
 }
 
@@ -82,6 +84,8 @@ pub struct Container {
     taken: HashSet<usize>,
     /// A member was refused for its depth.
     too_deep: Option<Exceeded>,
+    /// The limit of the whole input that is used up.
+    exhausted: Option<Exceeded>,
 }
 
 impl Container {
@@ -94,7 +98,14 @@ impl Container {
         if archive.entries.is_empty() && !archive.has_end {
             return Err(Malformed { at: 0, what: "no member and no central directory" }.into());
         }
-        Ok(Self { archive, overlap_left: OVERLAP_BYTES, payload_left: PAYLOAD_BYTES, taken: HashSet::new(), too_deep: None })
+        Ok(Self {
+            archive,
+            overlap_left: OVERLAP_BYTES,
+            payload_left: PAYLOAD_BYTES,
+            taken: HashSet::new(),
+            too_deep: None,
+            exhausted: None,
+        })
     }
 
     /// Hands over each member that was not opened before and that `choose` gives a role, in each view that differs,
@@ -132,23 +143,21 @@ impl Container {
     pub fn give(&mut self, scan: &mut Scan<'_>, entry: &Entry, opened: Opened, role: Role) -> Result<(), Halt> {
         self.verify(scan, entry, &opened, role)?;
         let child = opened.input.with_role(role);
-        let limit = scan.budget.limits().depth;
-        if child.depth() as u64 <= limit {
-            return scan.child(child);
-        }
-        if child.read(0, 4)?.starts_with(b"PK\x03\x04") {
+        let Some((exceeded, goes_on)) = decoded::too_deep(scan, &child)? else { return scan.child(child) };
+        if goes_on {
             audit::state(scan, entry, "bomb-nesting", &format!("an archive {} levels deep", child.depth()));
         }
-        self.too_deep.get_or_insert(Exceeded { what: "levels of nesting", limit });
+        self.too_deep.get_or_insert(exceeded);
         Ok(())
     }
 
-    /// The last word: an archive without its end is incomplete, and so is one whose members lie too deep.
+    /// The last word: an archive without its end is incomplete, and so is one whose members lie too deep or are too
+    /// many to decode.
     ///
     /// # Errors
-    /// One of the two.
+    /// One of these.
     pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
-        if let Some(exceeded) = self.too_deep {
+        if let Some(exceeded) = self.exhausted.or(self.too_deep) {
             return Err(exceeded.into());
         }
         if self.archive.has_end {

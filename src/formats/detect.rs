@@ -3,7 +3,7 @@
 //! All formats that identify are read: a file that is two formats at once is a known way to show a scanner one and a
 //! loader the other.
 
-use super::{FORMATS, Format, FormatKind};
+use super::{FORMATS, Format, FormatKind, compressed};
 use crate::bytes::Input;
 use crate::extension;
 use crate::fact::Fact;
@@ -79,7 +79,9 @@ impl Detected {
         let first = self.formats.first();
         // A suffix that several formats share promises nothing.
         let shared = FORMATS.iter().filter(|format| format.extensions.contains(&extension)).count() > 1;
-        if empty || shared || self.formats.iter().any(|format| format.name == promised.name) {
+        // Compressed, the content has to keep the promise; it has the same name.
+        let wrapped = self.formats.iter().any(|format| compressed::is_record(format));
+        if empty || shared || wrapped || self.formats.iter().any(|format| format.name == promised.name) {
             return None;
         }
         Some(Fact::Mismatch {

@@ -11,6 +11,7 @@
     clippy::unreachable
 )]
 
+mod decoded;
 mod detect;
 mod member_path;
 pub mod python_code;
@@ -22,11 +23,12 @@ use crate::fact::{Fact, Location, Sink, Span};
 
 /// Declares the modules of the formats and the table of their records, in order of preference for detection.
 macro_rules! formats {
-    ($($module:ident),* $(,)?) => {
+    ($($module:ident),*; $family:ident: $($record:ident),* $(,)?) => {
         $( pub mod $module; )*
+        pub mod $family;
 
         /// Every format that this build reads.
-        pub const FORMATS: &[&Format] = &[$( &$module::FORMAT ),*];
+        pub const FORMATS: &[&Format] = &[$( &$module::FORMAT ),*, $( &$family::$record ),*];
     };
 }
 
@@ -34,7 +36,8 @@ formats! {
     safetensors,
     pickle,
     pytorch,
-    archive_zip,
+    archive_zip;
+    compressed: GZIP, BZIP2, XZ, LZMA, ZLIB, ZSTD, LZ4, JOBLIB_ZF,
 }
 
 /// What kind of thing a format is.
@@ -97,11 +100,11 @@ impl From<ReadError> for Halt {
     }
 }
 
-impl From<crate::decode::zip::Stop> for Halt {
-    fn from(stop: crate::decode::zip::Stop) -> Self {
+impl From<crate::decode::Stop> for Halt {
+    fn from(stop: crate::decode::Stop) -> Self {
         match stop {
-            crate::decode::zip::Stop::Read(error) => error.into(),
-            crate::decode::zip::Stop::Limit(exceeded) => exceeded.into(),
+            crate::decode::Stop::Read(error) => error.into(),
+            crate::decode::Stop::Limit(exceeded) => exceeded.into(),
         }
     }
 }

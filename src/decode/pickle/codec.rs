@@ -1,6 +1,7 @@
 //! The codecs in which payloads are wrapped: bytes in, bytes out, bounded.
 
 use super::text::push_code;
+use crate::decode::codec::literal;
 
 /// Most bytes that one decoding may give.
 const LONGEST: usize = 4 << 20;
@@ -62,7 +63,7 @@ pub(super) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
         "rot13" | "rot_13" => Some(rot13(bytes)),
         "hex" => hex(bytes),
         "base64" | "base_64" => base64(bytes),
-        "zlib" | "zip" => inflate(bytes),
+        "zlib" | "zip" | "bz2" => literal(bytes, LONGEST),
         _ => None,
     }
 }
@@ -75,7 +76,7 @@ pub(super) fn by_function(bytes: &[u8], function: &str) -> Option<Vec<u8>> {
         }
         "b16decode" | "unhexlify" | "a2b_hex" | "fromhex" => hex(bytes),
         "b32decode" => base32(bytes),
-        "decompress" => inflate(bytes),
+        "decompress" => literal(bytes, LONGEST),
         _ => None,
     }
 }
@@ -149,19 +150,6 @@ fn regroup(digits: impl Iterator<Item = u8>, width: u32) -> Vec<u8> {
         }
     }
     out
-}
-
-/// Zlib or gzip, refused beyond [`LONGEST`].
-#[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let mut out = Vec::new();
-    let limit = LONGEST as u64;
-    let read = match bytes {
-        [0x1f, 0x8b, ..] => flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out),
-        _ => flate2::read::ZlibDecoder::new(bytes).take(limit).read_to_end(&mut out),
-    };
-    (read.is_ok() && out.len() < LONGEST).then_some(out)
 }
 
 #[cfg(test)]

@@ -142,9 +142,9 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         "builtins" => builtin(function),
         "operator" => operator(function),
         "functools" | "itertools" => tools(function),
-        "codecs" | "base64" | "binascii" | "zlib" | "gzip" | "bz2" | "lzma" | "_lzma" | "_bz2" | "uu" | "quopri" => {
-            codec(module, function)
-        }
+        "codecs" | "base64" | "binascii" | "zlib" | "gzip" | "bz2" | "lzma" | "_lzma" | "_bz2" | "uu" | "quopri"
+        | "zstandard" | "lz4.frame" | "pyzstd" | "compression.bz2" | "compression.gzip" | "compression.lzma"
+        | "compression.zlib" | "compression.zstd" => codec(module, function),
         "pickle"
         | "dill"
         | "dill._dill"

@@ -6,10 +6,10 @@
 
 use memchr::memmem;
 
-use super::Stop;
 use super::record::{CENTRAL, END, END_SIZE, END64_SIZE, End, LOCATOR, LOCATOR_SIZE};
 use super::signature::Signatures;
 use crate::bytes::{Budget, Cursor, ReadAt};
+use crate::decode::Stop;
 
 /// An end record is looked for in the last 64 KiB and 22 bytes, as all readers do.
 pub(super) const REACH: u64 = (64 << 10) + 22;

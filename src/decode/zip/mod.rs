@@ -9,20 +9,21 @@
 //! once, and only the regions outside known members are searched for further headers, so that numbers inside a tensor
 //! that look like a header are never mistaken for one.
 
+mod checksum;
 mod end;
-mod inflate;
 mod layout;
 mod record;
 mod signature;
 mod sweep;
 
-pub use inflate::{Outcome, checksum, inflate};
+pub use checksum::checksum;
 pub use layout::{Region, RegionKind};
-pub use record::{DEFLATE, ENCRYPTED, Header, PATCHED, REFUSING, STORED, STREAMED, UTF8};
+pub use record::{ENCRYPTED, Header, PATCHED, REFUSING, STORED, STREAMED, UTF8};
 
 use std::sync::Arc;
 
-use crate::bytes::{Budget, Cursor, Exceeded, Malformed, ReadAt, ReadError, Stream};
+use super::Stop;
+use crate::bytes::{Budget, Cursor, Exceeded, ReadAt, Stream};
 use record::{CENTRAL, CENTRAL_SIZE, Central, LOCAL_SIZE, Local};
 
 /// Members of one archive. The largest Zarr stores have fewer.
@@ -31,29 +32,6 @@ const MAX_ENTRIES: usize = 200_000;
 const MAX_DIRECTORY: u64 = 512 << 20;
 /// Bytes that all names of one archive may have together.
 const MAX_NAMES: u64 = 128 << 20;
-
-/// Why reading an archive stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Stop {
-    /// The bytes break the format, or the source failed.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A limit was reached.
-    #[error(transparent)]
-    Limit(#[from] Exceeded),
-}
-
-impl From<Malformed> for Stop {
-    fn from(malformed: Malformed) -> Self {
-        Self::Read(malformed.into())
-    }
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Read(error.into())
-    }
-}
 
 /// How a member is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

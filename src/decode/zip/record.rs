@@ -12,6 +12,7 @@
 //! Specification: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>, sections 4.3 to 4.6.
 
 use crate::bytes::{Cursor, Malformed};
+use crate::decode::codec::Codec;
 
 /// Signature of a local header.
 pub(super) const LOCAL: [u8; 4] = *b"PK\x03\x04";
@@ -39,6 +40,8 @@ pub(super) const LOCATOR_SIZE: u64 = 20;
 
 /// Flag bit 0: the data is encrypted.
 pub const ENCRYPTED: u16 = 0x1;
+/// Flag bit 1, of LZMA: an end marker says where the data ends.
+const END_MARKER: u16 = 0x2;
 /// Flag bit 3: sizes and CRC follow the data.
 pub const STREAMED: u16 = 0x8;
 /// Flag bit 5: the data is a patch.
@@ -54,8 +57,6 @@ pub const REFUSING: u16 = ENCRYPTED | PATCHED | STRONG | MASKED;
 
 /// Method 0: stored.
 pub const STORED: u16 = 0;
-/// Method 8: DEFLATE.
-pub const DEFLATE: u16 = 8;
 
 const SENTINEL: u32 = u32::MAX;
 
@@ -72,6 +73,22 @@ pub struct Header {
     pub compressed: u64,
     /// Bytes after decoding.
     pub size: u64,
+}
+
+impl Header {
+    /// How the data is compressed, if it is in a way that can be read.
+    #[must_use]
+    pub fn codec(&self) -> Option<Codec> {
+        Some(match self.method {
+            8 => Codec::Deflate,
+            9 => Codec::Deflate64,
+            12 => Codec::Bzip2,
+            14 => Codec::ZipLzma((self.flags & END_MARKER == 0).then_some(self.size)),
+            20 | 93 => Codec::Zstd,
+            95 => Codec::Xz,
+            _ => return None,
+        })
+    }
 }
 
 /// A local header, its variable part not yet read.

@@ -2,9 +2,9 @@
 
 use memchr::memmem;
 
-use super::Stop;
 use super::record::{CENTRAL, DESCRIPTOR, END, LOCAL};
 use crate::bytes::{Budget, ReadAt, Stream};
+use crate::decode::Stop;
 
 /// Finds the record signatures in a range, first to last, in one pass.
 pub(super) struct Signatures<'a> {

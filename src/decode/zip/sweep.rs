@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use super::inflate::inflate;
-use super::record::{self, CENTRAL, DEFLATE, DESCRIPTOR, END, Header, LOCAL, LOCAL_SIZE, Local, STORED, STREAMED};
+use super::record::{self, CENTRAL, DESCRIPTOR, END, Header, LOCAL, LOCAL_SIZE, Local, STORED, STREAMED};
 use super::signature::Signatures;
 use super::{Entry, MAX_ENTRIES, Origin, Stop};
 use crate::bytes::{Budget, Cursor, Exceeded, ReadAt};
+use crate::decode::codec;
 
 /// Appends the members found in `range` to `entries` and returns the parts of it that belong to none.
 pub(super) fn sweep(
@@ -89,8 +89,8 @@ fn measure(
     budget: &Budget,
 ) -> Result<(), Stop> {
     let limit = end.saturating_sub(entry.data);
-    if header.method == DEFLATE && entry.data >= *tried {
-        let outcome = inflate(source, entry.data, limit, |piece, _| {
+    if let Some(codec) = header.codec().filter(|_| entry.data >= *tried) {
+        let outcome = codec::decode(codec, source, entry.data, limit, |piece, _| {
             budget.take_bytes(piece.len() as u64)?;
             Ok(true)
         })?;

@@ -3,23 +3,20 @@
 //! Loaders ignore encryption flags, CRCs and sizes to different degrees, so none of them keeps a member from being
 //! read here: what decodes is scanned, and the lie is a fact.
 
-use std::io::Write as _;
-
 use super::audit::state;
 use super::Container;
-use crate::bytes::{Input, Malformed, Role, Spool};
-use crate::decode::zip::{self, DEFLATE, ENCRYPTED, Entry, Header, Outcome, REFUSING, STORED};
+use crate::bytes::{Exceeded, Input, Malformed, Role};
+use crate::decode::codec::{Codec, FaultKind, Outcome};
+use crate::decode::zip::{self, ENCRYPTED, Entry, Header, REFUSING, STORED};
+use crate::fact::Fact;
 use crate::formats::pickle::is_pickle;
-use crate::formats::{Halt, Scan};
+use crate::formats::{Halt, Scan, decoded};
 
-/// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
-const BOMB_FLOOR: u64 = 256 << 20;
-/// Decoded bytes for each compressed byte that alarm.
-const BOMB_RATIO: u64 = 200;
-/// Decoded bytes for each compressed byte at which reading stops.
-const STOP_RATIO: u64 = 1000;
 /// Members up to this size are decoded on trial to find out whether a header lies.
 const TRIAL_BYTES: u64 = 64 << 20;
+
+/// The limit on members that share their data.
+const OVERLAPPING: &str = "overlapping members";
 
 /// A member in one view.
 pub struct Opened {
@@ -31,12 +28,14 @@ pub struct Opened {
     pub outcome: Option<Outcome>,
 }
 
-/// Decoded bytes and how decoding ended.
-struct Decoded {
+/// The bytes of a member and how decoding ended.
+struct Bytes {
     input: Input,
     outcome: Option<Outcome>,
     /// The limit that stopped it.
-    stopped: Option<&'static str>,
+    stopped: Option<Exceeded>,
+    /// It is a limit of the whole input.
+    spent: bool,
     bomb: bool,
 }
 
@@ -66,9 +65,9 @@ impl Container {
         let Some(entry) = self.archive.entries.get(n).filter(|entry| entry.local.is_some()).cloned() else {
             return Ok(None);
         };
-        let decoded = match header.method {
-            STORED => stored(scan, &entry, header),
-            DEFLATE => self.inflate(scan, n, &entry, header)?,
+        let decoded = match (header.method, header.codec()) {
+            (STORED, _) => stored(scan, &entry, header),
+            (_, Some(codec)) => self.decode(scan, n, &entry, header, codec)?,
             _ => return Ok(None),
         };
         Ok(Some(decoded.input))
@@ -81,13 +80,16 @@ impl Container {
         entry: &Entry,
         header: Header,
     ) -> Result<Option<Opened>, Halt> {
-        let decoded = match header.method {
-            STORED => Some(stored(scan, entry, header)),
-            DEFLATE => Some(self.inflate(scan, n, entry, header)?),
+        if let Some(exceeded) = self.exhausted {
+            return Err(exceeded.into());
+        }
+        let decoded = match (header.method, header.codec()) {
+            (STORED, _) => Some(stored(scan, entry, header)),
+            (_, Some(codec)) => Some(self.decode(scan, n, entry, header, codec)?),
             _ => self.undeclared(scan, n, entry, header)?,
         };
         let refusing = header.flags & REFUSING;
-        let known = matches!(header.method, STORED | DEFLATE);
+        let known = header.method == STORED || header.codec().is_some();
         if !known {
             let method = format!("method {} ({})", header.method, method_name(header));
             match decoded {
@@ -115,25 +117,34 @@ impl Container {
             let what = "a member reaches past the end of the file";
             scan.halt(&Malformed { at: entry.data, what }.into());
         }
-        Self::report(scan, entry, header, &decoded)?;
+        self.report(scan, entry, header, &decoded)?;
         Ok(Some(Opened { input: decoded.input, header, outcome: decoded.outcome }))
     }
 
     /// States how decoding went.
-    fn report(scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<(), Halt> {
+    fn report(&mut self, scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Bytes) -> Result<(), Halt> {
         let Some(outcome) = decoded.outcome else { return Ok(()) };
         if decoded.bomb {
             let detail = format!("{} bytes from {}", outcome.produced, outcome.consumed);
             state(scan, entry, "bomb-ratio", &detail);
         }
         let name = scan.input.name.member(entry.display_name());
-        if let Some(why) = decoded.stopped {
-            scan.unread(name, why, false);
+        if let Some(exceeded) = decoded.stopped {
+            if !decoded.bomb && exceeded.what != OVERLAPPING {
+                scan.fact(entry.at, 0, Fact::Limit { reason: exceeded.what, format: super::FORMAT.name });
+            }
+            self.exhausted = Some(exceeded).filter(|_| decoded.spent);
+            scan.unread(name, exceeded.what, false);
             return Ok(());
         }
         let at = entry.data.saturating_add(outcome.consumed);
-        if !outcome.ended {
-            scan.halt(&Malformed { at, what: "the compressed data of a member is broken" }.into());
+        if let Some(fault) = outcome.fault {
+            if fault.kind == FaultKind::Unsupported {
+                state(scan, entry, "unsupported-method", &format!("{}: {}", method_name(header), fault.what));
+                scan.unread(name, fault.what, true);
+            } else {
+                scan.halt(&Malformed { at: fault.at, what: fault.what }.into());
+            }
             return Ok(());
         }
         let left = header.compressed.saturating_sub(outcome.consumed);
@@ -178,33 +189,26 @@ impl Container {
         Ok(())
     }
 
-    /// Decodes DEFLATE data under all limits.
-    fn inflate(&mut self, scan: &Scan<'_>, n: usize, entry: &Entry, header: Header) -> Result<Decoded, Halt> {
+    /// Decodes compressed data under all limits.
+    fn decode(&mut self, scan: &Scan<'_>, n: usize, entry: &Entry, header: Header, codec: Codec) -> Result<Bytes, Halt> {
         let overlapping = self.archive.overlapping.binary_search(&n).is_ok();
-        let most = scan.budget.limits().member_bytes.min(if overlapping { self.overlap_left } else { u64::MAX });
-        let mut spool = Spool::default();
-        let (mut produced, mut stopped, mut bomb) = (0_u64, None, false);
-        let outcome = zip::inflate(&*scan.input.source, entry.data, header.compressed, |piece, consumed| {
-            produced = produced.saturating_add(piece.len() as u64);
-            let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
-            bomb |= over(BOMB_RATIO);
-            if over(STOP_RATIO) {
-                stopped = Some("a decompression bomb");
-            } else if produced > most {
-                stopped = Some(if overlapping { "overlapping members" } else { "decoded bytes of one member" });
-            }
-            if stopped.is_some() {
-                return Ok(false);
-            }
-            scan.budget.take_bytes(piece.len() as u64)?;
-            spool.write_all(piece)?;
-            Ok(true)
-        })?;
+        let limit = scan.budget.limits().member_bytes;
+        let most = if overlapping && self.overlap_left < limit {
+            Exceeded { what: OVERLAPPING, limit: self.overlap_left }
+        } else {
+            Exceeded { what: "decoded bytes of one member", limit }
+        };
+        let decoded = decoded::decode(scan, codec, entry.data, header.compressed, most)?;
         if overlapping {
-            self.overlap_left = self.overlap_left.saturating_sub(outcome.produced);
+            self.overlap_left = self.overlap_left.saturating_sub(decoded.outcome.produced);
         }
-        let input = scan.input.member(entry.display_name(), spool.finish()?);
-        Ok(Decoded { input, outcome: Some(outcome), stopped, bomb })
+        Ok(Bytes {
+            input: scan.input.member(entry.display_name(), decoded.source),
+            outcome: Some(decoded.outcome),
+            stopped: decoded.stopped,
+            spent: decoded.spent,
+            bomb: decoded.bomb,
+        })
     }
 
     /// Data under a method that is not read here, if it is plain or DEFLATE all the same.
@@ -214,7 +218,7 @@ impl Container {
         n: usize,
         entry: &Entry,
         header: Header,
-    ) -> Result<Option<Decoded>, Halt> {
+    ) -> Result<Option<Bytes>, Halt> {
         let plain = stored(scan, entry, header);
         if is_pickle(&*plain.input.source) {
             return Ok(Some(plain));
@@ -227,20 +231,20 @@ impl Container {
         if zip::checksum(&*scan.input.source, entry.data, header.size, pace)? == header.crc && header.size > 0 {
             return Ok(Some(plain));
         }
-        let decoded = self.inflate(scan, n, entry, header)?;
+        let decoded = self.decode(scan, n, entry, header, Codec::Deflate)?;
         Ok(Some(decoded).filter(|decoded| decoded.outcome.is_some_and(|outcome| outcome.ended && outcome.produced > 0)))
     }
 }
 
 /// Stored data: readers differ in which of the two sizes they follow, so the larger one is taken.
-fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Decoded {
+fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Bytes {
     let len = header.compressed.max(header.size);
     let input = scan.input.slice(entry.display_name(), entry.data, len);
-    Decoded { input, outcome: None, stopped: None, bomb: false }
+    Bytes { input, outcome: None, stopped: None, spent: false, bomb: false }
 }
 
 /// Is the data that a flag calls encrypted really plain?
-fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Decoded) -> Result<bool, Halt> {
+fn is_plain(scan: &Scan<'_>, entry: &Entry, header: Header, decoded: &Bytes) -> Result<bool, Halt> {
     if let Some(outcome) = decoded.outcome {
         if outcome.ended && (outcome.produced == header.size || outcome.crc == header.crc) {
             return Ok(true);

@@ -1,0 +1,219 @@
+//! Compressed files: one content in gzip, bzip2, xz, lzma, lzip, zlib, zstd, lz4 or joblib's first format.
+//!
+//! Loaders look through compression without being asked (`joblib.load`, `pandas.read_pickle`, R), so the content is an
+//! input like any other and is detected by itself, compressed once more or not. Stated is what a reader might not
+//! notice: a wrong checksum, data behind the end, a content that blows up.
+
+mod name;
+
+use super::{Format, FormatKind, Halt, Scan, decoded};
+use crate::bytes::{Exceeded, Input, Malformed, ReadAt, Stream};
+use crate::decode::codec::{self, Codec, Fault, FaultKind, Outcome};
+use crate::fact::Fact;
+
+/// Declares the records and their table.
+macro_rules! records {
+    ($($(#[doc = $doc:literal])* $record:ident = $codec:ident $name:literal $title:literal [$($extension:literal),*] $spec:literal;)*) => {
+        $(
+            $(#[doc = $doc])*
+            pub const $record: Format = Format {
+                name: $name,
+                title: $title,
+                kind: FormatKind::Container,
+                extensions: &[$($extension),*],
+                runs_code: false,
+                refines: None,
+                identify: |probe| codec::begins(Codec::$codec, &probe.head, &*probe.input.source),
+                scan: |scan| read(scan, Codec::$codec, &$record),
+                checks: "The content, as whatever it is; every member or frame; checksums; data behind the end; \
+                         decompression bombs.",
+                spec: $spec,
+            };
+        )*
+
+        const RECORDS: &[(Codec, &Format)] = &[$( (Codec::$codec, &$record) ),*];
+    };
+}
+
+records! {
+    /// gzip.
+    GZIP = Gzip "gzip" "gzip file" ["gz", "tgz"] "https://www.rfc-editor.org/rfc/rfc1952";
+    /// bzip2.
+    BZIP2 = Bzip2 "bzip2" "bzip2 file" ["bz2", "tbz2"] "https://sourceware.org/bzip2/";
+    /// xz.
+    XZ = Xz "xz" "xz file" ["xz", "txz"] "https://tukaani.org/xz/xz-file-format.txt";
+    /// The format before xz, and lzip.
+    LZMA = Lzma "lzma" "LZMA or lzip file" ["lzma", "lz"] "https://github.com/tukaani-project/xz/blob/master/doc/lzma-file-format.txt";
+    /// zlib.
+    ZLIB = Zlib "zlib" "zlib stream" ["z", "zlib"] "https://www.rfc-editor.org/rfc/rfc1950";
+    /// Zstandard.
+    ZSTD = Zstd "zstd" "Zstandard file" ["zst", "zstd"] "https://www.rfc-editor.org/rfc/rfc8878";
+    /// LZ4.
+    LZ4 = Lz4 "lz4" "LZ4 file" ["lz4"] "https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md";
+    /// joblib's first format.
+    JOBLIB_ZF = JoblibZf "joblib-zf" "joblib dump before 0.10 (compressed)" [] "https://github.com/joblib/joblib/blob/main/joblib/numpy_pickle_compat.py";
+}
+
+/// Shorter data behind the end holds no second format.
+const MIN_REGION: u64 = 16;
+/// The name of what stands behind the end.
+const SUFFIX: &str = "<suffix>";
+
+/// Is `format` one of these? What the name of such a file promises, its content has to keep.
+pub(super) fn is_record(format: &Format) -> bool {
+    RECORDS.iter().any(|(_, record)| record.name == format.name)
+}
+
+/// Is `source`, which begins with `head`, one of these?
+pub(super) fn is_compressed(head: &[u8], source: &dyn ReadAt) -> bool {
+    RECORDS.iter().any(|(codec, _)| codec::begins(*codec, head, source))
+}
+
+fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<(), Halt> {
+    scan.whole(Fact::Component { name: format.name, detail: "" });
+    let len = scan.input.len();
+    let most = Exceeded { what: "decoded bytes of one member", limit: scan.budget.limits().member_bytes };
+    let decoded = decoded::decode(scan, codec, 0, len, most)?;
+    let child = scan.input.member(name::of(scan.input, codec), decoded.source);
+    let outcome = decoded.outcome;
+    let state = |scan: &mut Scan<'_>, at: u64, anomaly: &str, detail: &str| {
+        let member = child.name.innermost();
+        scan.fact(at, 0, Fact::Member { anomaly, member, container: format.name, detail });
+    };
+    if decoded.bomb {
+        state(scan, 0, "bomb-ratio", &format!("{} bytes from {}", outcome.produced, outcome.consumed));
+    }
+    if let Some(at) = outcome.mismatch {
+        state(scan, at, "crc-mismatch", "");
+    }
+    let too_deep = decoded::too_deep(scan, &child)?;
+    if is_copy(scan.input, &child)? {
+        state(scan, 0, "bomb-nesting", "the content is the file itself");
+    } else if let Some((_, goes_on)) = too_deep {
+        if goes_on {
+            state(scan, 0, "bomb-nesting", &format!("compressed again {} levels deep", child.depth()));
+        }
+    } else {
+        scan.child(child.clone())?;
+    }
+    if outcome.ended {
+        behind(scan, outcome.consumed, format)?;
+    }
+    conclude(scan, &outcome, decoded.stopped, decoded.bomb, too_deep.map(|(exceeded, _)| exceeded))
+}
+
+/// The last word: what kept the content from being read to its end.
+fn conclude(
+    scan: &mut Scan<'_>,
+    outcome: &Outcome,
+    stopped: Option<Exceeded>,
+    bomb: bool,
+    too_deep: Option<Exceeded>,
+) -> Result<(), Halt> {
+    match (stopped, outcome.fault) {
+        // The bomb has been stated.
+        (Some(exceeded), _) if bomb => scan.unread(scan.input.name.clone(), exceeded.what, false),
+        (Some(exceeded), _) => return Err(exceeded.into()),
+        (None, Some(Fault { what, kind: FaultKind::Unsupported, .. })) => return Err(Halt::Unsupported(what)),
+        (None, Some(Fault { at, what, .. })) => return Err(Malformed { at, what }.into()),
+        (None, None) => {}
+    }
+    too_deep.map_or(Ok(()), |exceeded| Err(exceeded.into()))
+}
+
+/// Looks at what stands behind the end of the compressed data at `at`.
+fn behind(scan: &mut Scan<'_>, at: u64, format: &'static Format) -> Result<(), Halt> {
+    let bytes = scan.input.len().saturating_sub(at);
+    if is_zero(scan, at)? {
+        return Ok(());
+    }
+    let detail = format!("{bytes} bytes");
+    let fact = Fact::Member { anomaly: "suffix-bytes", member: SUFFIX, container: format.name, detail: &detail };
+    scan.fact(at, bytes, fact);
+    let child = scan.input.slice(SUFFIX, at, bytes);
+    match decoded::too_deep(scan, &child)? {
+        _ if bytes < MIN_REGION => Ok(()),
+        Some((exceeded, _)) => {
+            scan.unread(child.name, exceeded.what, false);
+            Ok(())
+        }
+        None => scan.child(child),
+    }
+}
+
+/// True if nothing but zeros is left.
+fn is_zero(scan: &Scan<'_>, at: u64) -> Result<bool, Halt> {
+    let mut stream = Stream::new(&*scan.input.source, at);
+    while !stream.is_empty() {
+        let window = stream.fill(1)?;
+        if window.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        let size = window.len() as u64;
+        stream.skip(size)?;
+        scan.budget.check_time()?;
+    }
+    Ok(true)
+}
+
+/// True if both hold the same bytes: such a file decodes to itself without end.
+fn is_copy(input: &Input, child: &Input) -> Result<bool, Halt> {
+    if child.is_empty() || child.len() != input.len() {
+        return Ok(false);
+    }
+    let (mut one, mut two) = (Stream::new(&*input.source, 0), Stream::new(&*child.source, 0));
+    while !one.is_empty() {
+        let (a, b) = (one.fill(1)?, two.fill(1)?);
+        let size = a.len().min(b.len());
+        if size == 0 || a.get(..size) != b.get(..size) {
+            return Ok(false);
+        }
+        one.skip(size as u64)?;
+        two.skip(size as u64)?;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::bytes::{Limits, MemorySource};
+    use crate::scan::{Options, Recorder, facts};
+
+    fn anomalies(bytes: &[u8], limits: Limits) -> Vec<String> {
+        let mut recorder = Recorder::default();
+        let options = Options { limits, payload: false };
+        facts(&options, &Input::new("x.gz", MemorySource::new(bytes)), &mut recorder);
+        let told = recorder.facts.iter().filter(|fact| matches!(fact.fact, "member" | "limit"));
+        told.filter_map(|fact| Some(fact.fields.get("anomaly").or(fact.fields.get("reason"))?.as_str()?.to_owned())).collect()
+    }
+
+    fn zeros(megabytes: usize) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let piece = vec![0; 1 << 20];
+        (0..megabytes).for_each(|_| writer.write_all(&piece).unwrap());
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn a_bomb_is_a_ratio_above_a_floor_and_a_limit_is_none() {
+        let (small, large) = (zeros(40), zeros(300));
+        assert_eq!(anomalies(&small, Limits::default()), Vec::<String>::new());
+        assert_eq!(anomalies(&large, Limits::default()), ["bomb-ratio"]);
+        let tight = Limits { decoded_bytes: 8 << 20, ..Limits::default() };
+        assert_eq!(anomalies(&small, tight), ["decoded bytes"]);
+        let tight = Limits { member_bytes: 8 << 20, ..Limits::default() };
+        assert_eq!(anomalies(&small, tight), ["decoded bytes of one member"]);
+    }
+    #[test]
+    fn a_copy_is_equal_to_the_last_byte() {
+        let input = |bytes: &[u8]| Input::new("x", MemorySource::new(bytes));
+        let long = vec![7; 300_000];
+        let other = [&long[..299_999], &[8]].concat();
+        assert!(is_copy(&input(&long), &input(&long)).unwrap());
+        assert!(!is_copy(&input(&long), &input(&other)).unwrap());
+        assert!(!is_copy(&input(b""), &input(b"")).unwrap());
+    }
+}

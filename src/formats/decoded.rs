@@ -1,0 +1,72 @@
+//! Decoding compressed data under all limits: the one way in which members of archives and compressed files are
+//! opened.
+//!
+//! A bomb and a limit are two things. A ratio that no content has, above a floor, is a fact about the file. A limit
+//! that is reached without one is a fact about the scan. In both cases what was decoded until then is looked at.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use super::{Halt, Scan, compressed};
+use crate::bytes::{Exceeded, Input, ReadAt, Spool};
+use crate::decode::codec::{self, Codec, Outcome};
+
+/// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
+const BOMB_FLOOR: u64 = 256 << 20;
+/// Decoded bytes for each compressed byte that alarm.
+const BOMB_RATIO: u64 = 200;
+/// Decoded bytes for each compressed byte at which reading stops.
+const STOP_RATIO: u64 = 1000;
+
+/// Decoded bytes and how decoding ended.
+pub(super) struct Decoded {
+    /// The bytes.
+    pub(super) source: Arc<dyn ReadAt>,
+    /// What the decoder says.
+    pub(super) outcome: Outcome,
+    /// The limit that stopped it.
+    pub(super) stopped: Option<Exceeded>,
+    /// What stopped it is a limit of the whole input: nothing else can be decoded either.
+    pub(super) spent: bool,
+    /// The ratio alarms.
+    pub(super) bomb: bool,
+}
+
+/// Decodes `len` bytes at `at` of the input, to no more than `most` bytes.
+///
+/// # Errors
+/// I/O.
+pub(super) fn decode(scan: &Scan<'_>, codec: Codec, at: u64, len: u64, most: Exceeded) -> Result<Decoded, Halt> {
+    let mut spool = Spool::default();
+    let (mut produced, mut stopped, mut spent, mut bomb) = (0_u64, None, false, false);
+    let outcome = codec::decode(codec, &*scan.input.source, at, len, |piece, consumed| {
+        produced = produced.saturating_add(piece.len() as u64);
+        let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
+        bomb |= over(BOMB_RATIO);
+        if over(STOP_RATIO) {
+            stopped = Some(Exceeded { what: "a decompression bomb", limit: STOP_RATIO });
+        } else if produced > most.limit {
+            stopped = Some(most);
+        } else if let Err(exceeded) = scan.budget.take_bytes(piece.len() as u64) {
+            stopped = Some(exceeded);
+            spent = true;
+        }
+        if stopped.is_some() {
+            return Ok(false);
+        }
+        spool.write_all(piece)?;
+        Ok(true)
+    })?;
+    Ok(Decoded { source: spool.finish()?, outcome, stopped, spent, bomb })
+}
+
+/// If `child` is nested too deep: the limit, and whether it goes on inside, which makes it a bomb.
+pub(super) fn too_deep(scan: &Scan<'_>, child: &Input) -> Result<Option<(Exceeded, bool)>, Halt> {
+    let limit = scan.budget.limits().depth;
+    if child.depth() as u64 <= limit {
+        return Ok(None);
+    }
+    let head = child.read(0, 64)?;
+    let goes_on = head.starts_with(b"PK\x03\x04") || compressed::is_compressed(&head, &*child.source);
+    Ok(Some((Exceeded { what: "levels of nesting", limit }, goes_on)))
+}
