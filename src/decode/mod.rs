@@ -8,5 +8,6 @@
     clippy::unreachable
 )]
 
+pub mod npy;
 pub mod pickle;
 pub mod zip;

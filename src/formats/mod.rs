@@ -13,6 +13,7 @@
 
 mod detect;
 mod member_path;
+mod region;
 
 pub use detect::{Detected, Probe, detect};
 
@@ -31,8 +32,11 @@ macro_rules! formats {
 
 formats! {
     safetensors,
+    numpy,
     pickle,
     pytorch,
+    pytorch_legacy,
+    npz,
     archive_zip,
 }
 

@@ -16,7 +16,7 @@
 //!
 //! Specification: <https://docs.pytorch.org/docs/stable/notes/serialization.html>
 
-mod storage;
+pub(super) mod storage;
 
 use super::archive_zip::{self, Container};
 use super::pickle::{self, Dialect, looks_like_pickle};
@@ -49,7 +49,7 @@ const LINE: u64 = 64;
 const PICKLE_HEAD: usize = 64 << 10;
 
 /// Is there a member `<top>/data.pkl`, or the mark of a `torch.package`?
-fn identify(probe: &Probe<'_>) -> bool {
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
     if !archive_zip::identify(probe) {
         return false;
     }

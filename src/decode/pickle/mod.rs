@@ -33,3 +33,4 @@ pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
 pub use reader::{Extent, Operand, Reader, Token};
 pub use role::{Role, canonical};
+pub use value::KEPT_ITEMS as MOST_RESULT;

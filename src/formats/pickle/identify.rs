@@ -23,6 +23,13 @@ const SHORTEST: u64 = 4;
 /// Longest line of a text opcode in data of which it is not known what it is: as long as the reader itself takes.
 const LONGEST_LINE: u64 = 64 << 20;
 
+/// The number that begins a checkpoint of `PyTorch` before 1.6, and the one behind it.
+const TORCH_MAGIC: &str = "119547037146038801333356";
+const TORCH_PROTOCOL: &str = "1001";
+/// Opcodes and bytes of a line that it takes to come to that number.
+const MOST_MAGIC: u64 = 4096;
+const LONGEST_NUMBER: u64 = 4096;
+
 /// What a look at data says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -43,6 +50,31 @@ pub fn looks_like_pickle(head: &[u8]) -> bool {
 pub fn is_pickle(source: &dyn ReadAt) -> bool {
     let head = source.read_range(0, 64).unwrap_or_default();
     !cannot_begin(&head) && look(source, true) == Look::Pickle
+}
+
+/// Does a checkpoint of `PyTorch` before 1.6 begin at `offset`: a pickle that comes to its magic number, or one that
+/// comes to something that is not known, and then the number of its protocol?
+#[must_use]
+pub fn is_legacy_torch(source: &dyn ReadAt, offset: u64) -> bool {
+    let head = source.read_range(offset, 64).unwrap_or_default();
+    if cannot_begin(&head) {
+        return false;
+    }
+    let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
+    let mut machine = Machine::new(source, Persistence::None);
+    machine.limit_lines(LONGEST_NUMBER);
+    let mut number = |offset| {
+        machine.begin(offset);
+        let stopped = matches!(machine.run(&budget, MOST_MAGIC), Some(End::Stop));
+        let result = machine.result();
+        let number = result.first().filter(|_| stopped && result.len() == 1)?;
+        Some((number.trim_end_matches('L').to_owned(), machine.offset()))
+    };
+    match number(offset) {
+        Some((magic, _)) if magic == TORCH_MAGIC => true,
+        Some((magic, end)) if magic == "?" => number(end).is_some_and(|(protocol, _)| protocol == TORCH_PROTOCOL),
+        _ => false,
+    }
 }
 
 pub(super) fn identify(probe: &Probe<'_>) -> bool {

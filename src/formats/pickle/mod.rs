@@ -10,9 +10,11 @@ mod nested;
 mod salvage;
 mod streams;
 
-pub use identify::{is_pickle, looks_like_pickle};
+pub use identify::{is_legacy_torch, is_pickle, looks_like_pickle};
+pub use streams::{Loaded, Sequence};
 
 use super::{Format, FormatKind, Halt, Scan};
+use crate::bytes::Role;
 use crate::decode::pickle::{End, Persistence};
 use crate::fact::Fact;
 
@@ -58,7 +60,7 @@ pub enum Dialect {
     /// `pickle.load`: a persistent id is unusual, and so is anything behind the last pickle.
     #[default]
     Plain,
-    /// `torch.load`: persistent ids name storages, and raw storages may follow.
+    /// `torch.load`: persistent ids name storages.
     Torch,
 }
 
@@ -80,7 +82,8 @@ pub fn interpret(scan: &mut Scan<'_>, offset: u64, dialect: Dialect) -> Result<S
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
-    let walked = streams::Walk::new(Dialect::Plain).run(scan, 0);
+    let dialect = if scan.input.role == Role::TorchPickle { Dialect::Torch } else { Dialect::Plain };
+    let walked = streams::Walk::new(dialect).run(scan, 0);
     if let Ok(walked) = &walked {
         let streams = walked.summary.streams;
         let plural = if streams == 1 { "" } else { "s" };
