@@ -84,9 +84,9 @@ mod tests {
     #[test]
     fn the_list_is_sorted_and_knows_what_every_format_is_called() {
         assert!(MODELS.is_sorted());
-        let zips = ["zip"];
+        let archives = ["zip", "tar"];
         for format in crate::formats::FORMATS {
-            for extension in format.extensions.iter().filter(|extension| !zips.contains(extension)) {
+            for extension in format.extensions.iter().filter(|extension| !archives.contains(extension)) {
                 assert!(is_model(extension), "{} of {}", extension, format.name);
             }
         }

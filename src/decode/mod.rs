@@ -10,4 +10,5 @@
 
 pub mod npy;
 pub mod pickle;
+pub mod tar;
 pub mod zip;

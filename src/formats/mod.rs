@@ -38,6 +38,8 @@ formats! {
     pytorch_legacy,
     npz,
     archive_zip,
+    pytorch_tar,
+    archive_tar,
 }
 
 /// What kind of thing a format is.
@@ -105,6 +107,15 @@ impl From<crate::decode::zip::Stop> for Halt {
         match stop {
             crate::decode::zip::Stop::Read(error) => error.into(),
             crate::decode::zip::Stop::Limit(exceeded) => exceeded.into(),
+        }
+    }
+}
+
+impl From<crate::decode::tar::Stop> for Halt {
+    fn from(stop: crate::decode::tar::Stop) -> Self {
+        match stop {
+            crate::decode::tar::Stop::Read(error) => error.into(),
+            crate::decode::tar::Stop::Limit(exceeded) => exceeded.into(),
         }
     }
 }

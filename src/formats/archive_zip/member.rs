@@ -13,11 +13,11 @@ use crate::formats::pickle::is_pickle;
 use crate::formats::{Halt, Scan};
 
 /// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
-const BOMB_FLOOR: u64 = 256 << 20;
+pub(in crate::formats) const BOMB_FLOOR: u64 = 256 << 20;
 /// Decoded bytes for each compressed byte that alarm.
-const BOMB_RATIO: u64 = 200;
+pub(in crate::formats) const BOMB_RATIO: u64 = 200;
 /// Decoded bytes for each compressed byte at which reading stops.
-const STOP_RATIO: u64 = 1000;
+pub(in crate::formats) const STOP_RATIO: u64 = 1000;
 /// Members up to this size are decoded on trial to find out whether a header lies.
 const TRIAL_BYTES: u64 = 64 << 20;
 
