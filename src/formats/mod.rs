@@ -16,6 +16,7 @@ mod member_path;
 mod region;
 
 pub use detect::{Detected, Probe, detect};
+pub use member_path::is_hidden;
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
@@ -36,6 +37,7 @@ formats! {
     pickle,
     pytorch,
     pytorch_legacy,
+    pytorch_export,
     npz,
     archive_zip,
     pytorch_tar,

@@ -10,6 +10,8 @@ use super::value::Far;
 const MOST_OF_A_KIND: usize = 64;
 /// Literals of one stream that are looked into.
 const MOST_NESTED: usize = 10_000;
+/// Arrays of one stream that are told. Forests of trees have some thousands.
+const MOST_ARRAYS: usize = 100_000;
 /// Strings of one stream that are kept.
 const MOST_TEXTS: usize = 10_000;
 
@@ -33,6 +35,32 @@ pub struct PersistentId {
     pub at: u64,
     /// The items of the tuple as text, or the one value.
     pub items: Vec<String>,
+}
+
+/// An array whose elements are not in the pickle but behind it, in the stream or in another file.
+#[derive(Debug, Clone)]
+pub struct Array {
+    /// Offset of the opcode that restores its wrapper.
+    pub at: u64,
+    /// Where its elements are.
+    pub place: ArrayPlace,
+    /// Code of the element type; empty if it is not known.
+    pub dtype: String,
+    /// Shape, `[2, 3]`; empty if it is not known.
+    pub shape: String,
+}
+
+/// Where the elements of an [`Array`] are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArrayPlace {
+    /// In the stream: offset and bytes.
+    Stream(u64, u64),
+    /// As a pickle of their own in the stream, which is run.
+    Pickle,
+    /// Nowhere: they would need so many bytes, which the stream does not have; None if that is no number of 64 bits.
+    Missing(Option<u64>),
+    /// In the file of that name beside this one.
+    File(String),
 }
 
 /// Bytes that are, or may be, a pickle of their own.
@@ -75,6 +103,8 @@ pub struct Evidence {
     pub nested: Vec<Nested>,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
+    /// Arrays that joblib stores outside the pickle.
+    pub arrays: Vec<Array>,
     counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
     seen_ids: HashSet<u64>,
@@ -87,6 +117,7 @@ impl Evidence {
         self.persistent.clear();
         self.nested.clear();
         self.texts.clear();
+        self.arrays.clear();
         self.seen_texts.clear();
         self.seen_ids.clear();
     }
@@ -109,6 +140,12 @@ impl Evidence {
     pub(super) fn nested(&mut self, nested: Nested) {
         if self.nested.len() < MOST_NESTED {
             self.nested.push(nested);
+        }
+    }
+
+    pub(super) fn array(&mut self, array: Array) {
+        if self.arrays.len() < MOST_ARRAYS {
+            self.arrays.push(array);
         }
     }
 

@@ -28,7 +28,7 @@ mod step;
 mod strings;
 
 pub use codec::decoded;
-pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose};
+pub use evidence::{Anomaly, Array, ArrayPlace, Content, Evidence, Nested, PersistentId, Purpose};
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
 pub use reader::{Extent, Operand, Reader, Token};

@@ -76,7 +76,10 @@ pub(super) fn state(scan: &mut Scan<'_>, entry: &Entry, anomaly: &'static str, d
 fn audit_names(scan: &mut Scan<'_>, entry: &Entry, links: &Links) {
     for name in std::iter::once(&entry.name).chain(&entry.other_names) {
         let name = String::from_utf8_lossy(name);
-        let through = || links.leaves("", &name).then_some("leaves the archive through a link");
+        // A link is made, not followed: only the folders in front of its name are.
+        let is_link = matches!(entry.kind, Kind::SymbolicLink | Kind::HardLink);
+        let followed = if is_link { name.rsplit_once('/').map_or("", |(folder, _)| folder) } else { &name };
+        let through = || links.leaves("", followed).then_some("leaves the archive through a link");
         if let Some(why) = member_path::escape(&name).or_else(through) {
             let length = entry.end().saturating_sub(entry.at);
             let fact = Fact::Member { anomaly: "path-traversal", member: &name, container: FORMAT.name, detail: why };
