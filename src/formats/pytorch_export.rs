@@ -237,6 +237,8 @@ fn dtype(layout: &Value) -> Option<(&'static str, u64)> {
         28 => ("UInt16", 2),
         29 => ("Float8e4m3fn", 1),
         30 => ("Float8e5m2", 1),
+        31 => ("Float8e4m3fnuz", 1),
+        32 => ("Float8e5m2fnuz", 1),
         _ => return None,
     })
 }

@@ -23,7 +23,7 @@ pub const FORMAT: Format = Format {
     name: "pickle",
     title: "Python pickle",
     kind: FormatKind::Model,
-    extensions: &["pkl", "pickle", "dill", "joblib", "p", "pck"],
+    extensions: &["pkl", "pickle", "dill", "joblib", "p", "pck", "pdparams", "pdopt"],
     runs_code: true,
     refines: None,
     identify: identify::identify,
