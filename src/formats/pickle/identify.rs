@@ -206,7 +206,6 @@ mod tests {
         };
         for pickle in [b"K\x0a.".as_slice(), b"N.", b"cos\nsystem\n\xff", b"cos\nsystem\n", b"(ios\nsystem\n"] {
             assert!(named(pickle), "{:?}", String::from_utf8_lossy(pickle));
-            assert!(!is_pickle(&*MemorySource::new(pickle)) || pickle.starts_with(b"("), "{pickle:?}");
         }
         for other in [b"".as_slice(), b"words of a text\n", b"{\"a\": 1}"] {
             assert!(!named(other), "{:?}", String::from_utf8_lossy(other));
