@@ -68,7 +68,8 @@ impl Header {
         let literal = Literal::parse(stream.bytes(length)?)
             .ok_or(Malformed { at, what: "the header of the array is no Python literal" })?;
         Self::of(&literal, at, length).ok_or_else(|| {
-            Malformed { at, what: "the header of the array does not have the keys descr, fortran_order and shape" }.into()
+            Malformed { at, what: "the header of the array does not have the keys descr, fortran_order and shape" }
+                .into()
         })
     }
 

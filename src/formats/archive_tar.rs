@@ -102,7 +102,7 @@ impl Container {
             scan.unread(plain.name.clone(), "a sparse member of giant size", false);
             return Ok(Some(plain));
         }
-        match Expanded::new(Arc::clone(&scan.input.source), entry.data, pieces, entry.size) {
+        match Expanded::of(Arc::clone(&scan.input.source), entry.data, pieces, entry.size) {
             Some(expanded) => {
                 scan.budget.take_bytes(entry.size)?;
                 Ok(Some(scan.input.member(entry.display_name(), expanded)))

@@ -80,7 +80,9 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
             None => Role::Unknown,
         })
     })?;
-    parts.iter().for_each(|part| part.state(scan));
+    for part in &parts {
+        part.state(scan);
+    }
     container.conclude(scan)
 }
 

@@ -35,7 +35,7 @@ impl Open {
     fn finish(self) -> Option<Literal> {
         match self.close {
             b']' => Some(Literal::List(self.items)),
-            b'}' => (self.items.len() % 2 == 0).then_some(Literal::Dict(self.items)),
+            b'}' => self.items.len().is_multiple_of(2).then_some(Literal::Dict(self.items)),
             _ if self.items.len() == 1 && !self.comma => self.items.into_iter().next(),
             _ => Some(Literal::Tuple(self.items)),
         }
@@ -66,7 +66,8 @@ impl Literal {
                 }
                 b')' | b']' | b'}' => {
                     // An end in the place of a value: behind a comma, or of an empty container.
-                    let last = open.pop().filter(|last| last.close == first && (last.comma || last.items.is_empty()))?;
+                    let last =
+                        open.pop().filter(|last| last.close == first && (last.comma || last.items.is_empty()))?;
                     rest = after;
                     last.finish()?
                 }
@@ -84,7 +85,7 @@ impl Literal {
                 around.comma = false;
                 let (&next, after) = rest.split_first()?;
                 rest = after.trim_ascii_start();
-                let is_key = around.close == b'}' && around.items.len() % 2 == 1;
+                let is_key = around.close == b'}' && !around.items.len().is_multiple_of(2);
                 match next {
                     b',' if !is_key => around.comma = true,
                     b':' if is_key => {}
@@ -102,7 +103,8 @@ impl Literal {
 
 /// A value without parts, and what is behind it.
 fn scalar(text: &[u8]) -> Option<(Literal, &[u8])> {
-    let word = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+')).count();
+    let word =
+        text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+')).count();
     let (word, rest) = text.split_at_checked(word)?;
     let quoted = matches!(rest.first(), Some(b'\'' | b'"'));
     match word {
@@ -166,9 +168,15 @@ mod tests {
             ("(1)", Some(Literal::Int(1))),
             ("(1,)", Some(Literal::Tuple(vec![Literal::Int(1)]))),
             ("[1, [2],]", Some(Literal::List(vec![Literal::Int(1), Literal::List(vec![Literal::Int(2)])]))),
-            (" {'a': (1, -2), \"b\": None}\n", Some(Literal::Dict(vec![
-                text("a"), Literal::Tuple(vec![Literal::Int(1), Literal::Int(-2)]), text("b"), Literal::None,
-            ]))),
+            (
+                " {'a': (1, -2), \"b\": None}\n",
+                Some(Literal::Dict(vec![
+                    text("a"),
+                    Literal::Tuple(vec![Literal::Int(1), Literal::Int(-2)]),
+                    text("b"),
+                    Literal::None,
+                ])),
+            ),
             ("u'\\x6f'", Some(text("o"))),
             ("b'it\\'s'", Some(text("it's"))),
             ("{'a'}", None),

@@ -20,9 +20,11 @@ impl Machine<'_> {
     /// Follows joblib behind a BUILD that restores one of its wrappers.
     pub(super) fn skip_array(&mut self, target: Value, state: Value, by: By) -> Result<(), End> {
         let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
-        let Some(name) = self.names.get(class).filter(|name| {
-            name.module.ends_with("numpy_pickle") || name.module.ends_with("numpy_pickle_compat")
-        }) else {
+        let Some(name) = self
+            .names
+            .get(class)
+            .filter(|name| name.module.ends_with("numpy_pickle") || name.module.ends_with("numpy_pickle_compat"))
+        else {
             return Ok(());
         };
         match name.function.as_str() {

@@ -305,9 +305,7 @@ impl<'s> Machine<'s> {
     pub fn result(&self) -> Vec<String> {
         let Some(&value) = self.stack.last() else { return Vec::new() };
         match (self.cells.kind(value), self.cells.items(value)) {
-            (Some(Kind::Tuple | Kind::List), Some(items)) => {
-                items.iter().map(|&item| self.item_text(item)).collect()
-            }
+            (Some(Kind::Tuple | Kind::List), Some(items)) => items.iter().map(|&item| self.item_text(item)).collect(),
             _ => vec![self.item_text(value)],
         }
     }

@@ -4,8 +4,8 @@
 //! otherwise. Values that an ordinary writer cannot mean are kept as differences.
 
 use super::header::{Header, Kind, text};
-use super::sparse::{self, Piece};
-use super::{BLOCK, Entry, Origin, Stop};
+use super::sparse::{self, Checked, Map};
+use super::{BLOCK, Entry, Origin};
 use crate::bytes::ReadAt;
 
 /// Longest GNU name or link target.
@@ -38,7 +38,7 @@ type Applied = (Entry, Option<u64>);
 
 impl Extended {
     /// Takes the extended header whose data are at `at`.
-    pub(super) fn take(&mut self, header: &Header, source: &dyn ReadAt, at: u64) -> Result<Result<(), &'static str>, Stop> {
+    pub(super) fn take(&mut self, header: &Header, source: &dyn ReadAt, at: u64) -> Checked<()> {
         let is_pax = matches!(header.kind, Kind::Extended | Kind::Global);
         if header.size > if is_pax { MAX_PAX } else { MAX_LONG } {
             return Ok(Err("an extended header is too long"));
@@ -120,7 +120,7 @@ impl Extended {
         source: &dyn ReadAt,
         at: u64,
         data: u64,
-    ) -> Result<Result<Applied, &'static str>, Stop> {
+    ) -> Checked<Applied> {
         let stored = self.size.or(global.size).unwrap_or(header.size);
         let mut differences = Vec::new();
         let mut alternative = None;
@@ -136,7 +136,9 @@ impl Extended {
         let (name, other_names) = self.names(global, &header, &mut differences);
         let own_target = header.target;
         let target = self.target.or_else(|| global.target.clone());
-        if let Some(target) = target.as_ref().filter(|target| !own_target.is_empty() && !is_shortened(&own_target, target)) {
+        if let Some(target) =
+            target.as_ref().filter(|target| !own_target.is_empty() && !is_shortened(&own_target, target))
+        {
             differences.push(difference("link target", &own_target, target));
         }
         let (moved, sparse) = map.map_or((0, None), |(moved, map)| (moved, Some(map)));
@@ -161,12 +163,7 @@ impl Extended {
     }
 
     /// The map of a sparse file, and the bytes that it takes in front of the data.
-    fn map(
-        &self,
-        header: &Header,
-        source: &dyn ReadAt,
-        data: u64,
-    ) -> Result<Result<Option<(u64, Vec<Piece>)>, &'static str>, Stop> {
+    fn map(&self, header: &Header, source: &dyn ReadAt, data: u64) -> Checked<Option<Map>> {
         if header.kind == Kind::Sparse {
             let mut map = header.map.clone();
             let end = match header.map_goes_on {
@@ -179,7 +176,7 @@ impl Extended {
             return Ok(Ok(None));
         }
         if self.map_in_data {
-            return Ok(sparse::in_data(source, data)?.map(|(map, taken)| Some((taken, map))));
+            return Ok(sparse::in_data(source, data)?.map(Some));
         }
         Ok(Ok((!self.map.is_empty()).then(|| (0, sparse::from_numbers(&self.map)))))
     }
@@ -221,7 +218,8 @@ fn is_shortened(own: &[u8], long: &[u8]) -> bool {
         return false;
     }
     // Characters outside ASCII become `?` or `_`, or fall away.
-    let plain: Vec<u8> = own.iter().copied().take_while(|byte| byte.is_ascii() && !matches!(byte, b'?' | b'_')).collect();
+    let plain: Vec<u8> =
+        own.iter().copied().take_while(|byte| byte.is_ascii() && !matches!(byte, b'?' | b'_')).collect();
     let last = own.rsplit(|byte| *byte == b'/').next().unwrap_or(own);
     long.starts_with(&plain) || (last.len() > 1 && memchr::memmem::find(long, last).is_some())
 }

@@ -187,9 +187,7 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
     if first & 0x80 != 0 {
         // Binary, the top bit apart; 0xff begins a negative number.
         let start = u64::from(first & 0x7f);
-        return rest.iter().try_fold(start, |number, &byte| {
-            number.checked_mul(256)?.checked_add(u64::from(byte))
-        });
+        return rest.iter().try_fold(start, |number, &byte| number.checked_mul(256)?.checked_add(u64::from(byte)));
     }
     let digits: Vec<u8> = field
         .iter()

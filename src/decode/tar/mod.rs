@@ -215,12 +215,19 @@ impl Walk<'_> {
         if entry.kind.has_data() || entry.stored == 0 {
             return end;
         }
-        let goes_on = |at: u64| at >= self.source.len() || self.block(at).is_ok_and(|block| is_zero(&block) || is_header(&block));
+        let goes_on =
+            |at: u64| at >= self.source.len() || self.block(at).is_ok_and(|block| is_zero(&block) || is_header(&block));
         if !goes_on(entry.data) {
             return end;
         }
         if self.block(end).is_ok_and(|block| is_header(&block)) {
             self.starts.push(Start { at: end, origin: Origin::InData });
+            // Old writers give a hard link the size of its file, and every reader knows.
+            if entry.kind != Kind::HardLink {
+                entry
+                    .differences
+                    .push(format!("{} bytes of data, which some readers skip and others do not", entry.stored));
+            }
         }
         entry.stored = 0;
         entry.data
@@ -234,7 +241,11 @@ impl Walk<'_> {
             let block = self.block(place)?;
             if block.is_empty() {
                 let cut = place > at;
-                return Ok(if cut { Found::Fault(fault(place, "the file ends behind an extended header")) } else { Found::End });
+                return Ok(if cut {
+                    Found::Fault(fault(place, "the file ends behind an extended header"))
+                } else {
+                    Found::End
+                });
             }
             if is_zero(&block) && place == at {
                 return Ok(Found::Zeros);

@@ -20,11 +20,17 @@ pub struct Piece {
     pub len: u64,
 }
 
+/// What was read, or what is broken about it; a limit or I/O ends all reading.
+pub(super) type Checked<T> = Result<Result<T, &'static str>, Stop>;
+
+/// A map, and the bytes that it takes.
+pub(super) type Map = (u64, Vec<Piece>);
+
 /// Why a map cannot be used.
 pub(super) const BROKEN: &str = "the map of a sparse member is broken";
 
 /// Reads the further blocks of an old GNU map at `at`; returns the offset behind them.
-pub(super) fn further(source: &dyn ReadAt, mut at: u64, map: &mut Vec<Piece>) -> Result<Result<u64, &'static str>, Stop> {
+pub(super) fn further(source: &dyn ReadAt, mut at: u64, map: &mut Vec<Piece>) -> Checked<u64> {
     loop {
         let block = source.read_range(at, usize::try_from(BLOCK).unwrap_or_default())?;
         if (block.len() as u64) < BLOCK || map.len() > MAX_PIECES {
@@ -41,7 +47,7 @@ pub(super) fn further(source: &dyn ReadAt, mut at: u64, map: &mut Vec<Piece>) ->
 
 /// Reads the map of pax format 1.0 at the front of the data at `at`: lines of decimal numbers, padded to a block.
 /// Returns the map and the bytes that it takes.
-pub(super) fn in_data(source: &dyn ReadAt, at: u64) -> Result<Result<(Vec<Piece>, u64), &'static str>, Stop> {
+pub(super) fn in_data(source: &dyn ReadAt, at: u64) -> Checked<Map> {
     let mut stream = Stream::new(source, at);
     let mut number = || {
         let line = stream.line(LONGEST_LINE).ok()?;
@@ -58,7 +64,7 @@ pub(super) fn in_data(source: &dyn ReadAt, at: u64) -> Result<Result<(Vec<Piece>
         end = next;
     }
     let taken = end.saturating_sub(at).div_ceil(BLOCK).saturating_mul(BLOCK);
-    Ok(Ok((map, taken)))
+    Ok(Ok((taken, map)))
 }
 
 /// The pieces of a list of numbers, offset and length in turn.
@@ -82,7 +88,7 @@ impl Expanded {
     /// The file of `len` bytes, the `pieces` of which are stored one behind the other from `at` of `inner`. None if
     /// the pieces overlap, are not in order or lie outside.
     #[must_use]
-    pub fn new(inner: Arc<dyn ReadAt>, at: u64, pieces: &[Piece], len: u64) -> Option<Arc<dyn ReadAt>> {
+    pub fn of(inner: Arc<dyn ReadAt>, at: u64, pieces: &[Piece], len: u64) -> Option<Arc<dyn ReadAt>> {
         let (mut placed, mut stored, mut covered) = (Vec::new(), at, 0);
         for piece in pieces.iter().filter(|piece| piece.len > 0) {
             let end = piece.at.checked_add(piece.len).filter(|&end| end <= len && piece.at >= covered)?;
@@ -130,7 +136,7 @@ mod tests {
     fn holes_are_zeros() {
         let inner = MemorySource::new(*b"xxABCDxx");
         let pieces = [Piece { at: 2, len: 3 }, Piece { at: 7, len: 1 }];
-        let file = Expanded::new(inner, 2, &pieces, 10).unwrap();
+        let file = Expanded::of(inner, 2, &pieces, 10).unwrap();
         assert_eq!(file.read_range(0, 99).unwrap(), b"\0\0ABC\0\0D\0\0");
         assert_eq!(file.read_range(3, 2).unwrap(), b"BC");
         assert_eq!(file.read_range(9, 9).unwrap(), b"\0");
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn maps_that_do_not_fit_are_refused() {
-        let refused = |pieces: &[Piece]| Expanded::new(MemorySource::new(*b"12345678"), 0, pieces, 10).is_none();
+        let refused = |pieces: &[Piece]| Expanded::of(MemorySource::new(*b"12345678"), 0, pieces, 10).is_none();
         assert!(refused(&[Piece { at: 4, len: 2 }, Piece { at: 3, len: 2 }]));
         assert!(refused(&[Piece { at: 9, len: 2 }]));
         assert!(refused(&[Piece { at: u64::MAX, len: 2 }]));

@@ -94,7 +94,7 @@ fn audit_kind(scan: &mut Scan<'_>, entry: &Entry, links: &Links) {
         Kind::SymbolicLink | Kind::HardLink => {
             let target = String::from_utf8_lossy(&entry.target);
             let through = || links.link_leaves(entry).then_some("target outside, through another link");
-            if let Some(why) = links.lexical_escape(entry).or_else(through) {
+            if let Some(why) = Links::lexical_escape(entry).or_else(through) {
                 state(scan, entry, "symlink-escape", &format!("{target} ({why})"));
             }
         }

@@ -28,7 +28,7 @@ impl Links {
     }
 
     /// Why a link leaves by its letters alone. A hard link names a member, counted from the root of the archive.
-    pub(super) fn lexical_escape(&self, entry: &Entry) -> Option<&'static str> {
+    pub(super) fn lexical_escape(entry: &Entry) -> Option<&'static str> {
         let (name, target) = (entry.display_name(), target(entry));
         match entry.kind {
             Kind::HardLink => member_path::link_escape("", &target),
