@@ -174,3 +174,45 @@ impl Container {
 fn is_named(entry: &Entry, name: &str) -> bool {
     entry.kind.has_data() && entry.name == name.as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::{Budget, Limits, MemorySource};
+
+    macro_rules! files {
+        ($($file:literal),* $(,)?) => {
+            [$( ($file, include_bytes!(concat!("../../fixtures/tar/", $file)).as_slice()) ),*]
+        };
+    }
+
+    /// Names, sizes and targets as the `tar` crate reads them.
+    fn second_opinion(bytes: &[u8]) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
+        let mut archive = tar::Archive::new(bytes);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        // Headers for all members are entries of their own there.
+        let entries = entries.filter(|entry| !entry.header().entry_type().is_pax_global_extensions());
+        let described = entries.map(|entry| {
+            let target = entry.link_name_bytes().map_or_else(Vec::new, std::borrow::Cow::into_owned);
+            (entry.path_bytes().into_owned(), entry.size(), target)
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn ordinary_archives_are_read_as_others_read_them() {
+        let files = files![
+            "plain.tar", "empty.tar", "padded.tar", "version-7.tar", "gnu.tar", "prefix.tar", "binary-size.tar",
+            "long-gnu.tar", "long-pax.tar", "times-pax.tar", "links.tar", "detour.tar", "sticky-folder.tar",
+            "pickle.tar", "symlink-long.tar", "size-pax-same.tar", "duplicate.tar", "sparse-old.tar", "behind-end.tar",
+        ];
+        for (file, bytes) in files {
+            let archive = Archive::read(&MemorySource::new(bytes), &Budget::new(Limits::default())).unwrap();
+            let common = archive.entries.iter().filter(|entry| entry.origin == crate::decode::tar::Origin::Chain);
+            let described: Vec<_> =
+                common.map(|entry| (entry.name.clone(), entry.size, entry.target.clone())).collect();
+            assert_eq!(described, second_opinion(bytes), "{file}");
+            assert!(archive.has_end && archive.fault.is_none(), "{file}");
+        }
+    }
+}

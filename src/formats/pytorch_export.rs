@@ -45,7 +45,7 @@ pub const FORMAT: Format = Format {
 /// Bytes of the central directory that detection looks at from its start.
 const DIRECTORY_HEAD: usize = 256 << 10;
 /// Longest configuration. One entry takes some hundred bytes, the largest models have some ten thousand.
-const MAX_CONFIG: u64 = 64 << 20;
+const MAX_CONFIG: u64 = 16 << 20;
 
 fn identify(probe: &Probe<'_>) -> bool {
     let Some(at) = archive_zip::directory(probe).filter(|_| archive_zip::identify(probe)) else { return false };

@@ -41,6 +41,8 @@ pub const FORMAT: Format = Format {
 
 /// The members that the loader reads.
 const MEMBERS: [&str; 3] = ["storages", "tensors", "pickle"];
+/// Dimensions of a tensor; `PyTorch` has a limit of 64.
+const MOST_DIMENSIONS: u64 = 1024;
 /// Headers that detection looks at.
 const MOST_HEADERS: usize = 32;
 
@@ -145,7 +147,7 @@ fn tensors(scan: &mut Scan<'_>, storages: &HashMap<String, u64>) -> Result<HashS
         };
         let mut stream = Stream::new(&*source, at);
         let dimensions = stream.field(8)?.i32_le()?;
-        let Some(dimensions) = u64::try_from(dimensions).ok().filter(|&n| n <= stream.remaining() / 16) else {
+        let Some(dimensions) = u64::try_from(dimensions).ok().filter(|&n| n <= MOST_DIMENSIONS) else {
             return Err(Malformed { at, what: "a tensor of impossible dimensions" }.into());
         };
         let extent = extent(&mut stream, dimensions)?;

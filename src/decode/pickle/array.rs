@@ -13,6 +13,8 @@ use crate::bytes::Malformed;
 
 /// Pickles within pickles of object arrays.
 const DEEPEST: usize = 4;
+/// Characters of a type, a shape or a file name that are told.
+const LONGEST: usize = 512;
 /// Dimensions of an array: twice what `NumPy` allows.
 const MOST_DIMENSIONS: usize = 128;
 
@@ -31,14 +33,16 @@ impl Machine<'_> {
             "NumpyArrayWrapper" => self.skip_elements(state, by),
             "NDArrayWrapper" | "ZNDArrayWrapper" => {
                 let file = self.entry(state, b"filename").map_or_else(|| "?".to_owned(), |file| self.item_text(file));
-                self.note_array(by, ArrayPlace::File(file), String::new(), String::new());
+                self.note_array(by, ArrayPlace::File(file), "", "");
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn note_array(&mut self, by: By, place: ArrayPlace, dtype: String, shape: String) {
+    fn note_array(&mut self, by: By, place: ArrayPlace, dtype: &str, shape: &str) {
+        let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
+        let (dtype, shape) = (cut(dtype), cut(shape));
         self.evidence.array(Array { at: by.at, place, dtype, shape });
     }
 
@@ -53,7 +57,7 @@ impl Machine<'_> {
         let code = dtype.and_then(|dtype| self.type_code(dtype)).unwrap_or_default();
         let size = match dtype.and_then(|dtype| self.item_size(dtype)) {
             Some(ItemSize::Object) => {
-                self.note_array(by, ArrayPlace::Pickle, code, text);
+                self.note_array(by, ArrayPlace::Pickle, &code, &text);
                 return self.enter_object_array(by);
             }
             Some(ItemSize::Bytes(size)) => Some(size),
@@ -69,14 +73,14 @@ impl Machine<'_> {
         let begin = self.reader.offset().saturating_add(padding);
         let end = length.and_then(|length| begin.checked_add(length)).filter(|&end| end <= self.reader.end());
         let (Some(end), Some(length)) = (end, length) else {
-            self.note_array(by, ArrayPlace::Missing(length), code, text);
+            self.note_array(by, ArrayPlace::Missing(length), &code, &text);
             let what = match length {
                 Some(_) => "an array in the stream reaches past the end",
                 None => "the size of an array in the stream cannot be known",
             };
             return Err(End::Broken(Malformed { at: by.at, what }));
         };
-        self.note_array(by, ArrayPlace::Stream(begin, length), code, text);
+        self.note_array(by, ArrayPlace::Stream(begin, length), &code, &text);
         self.reader.seek(end);
         self.frame_end = None;
         Ok(())

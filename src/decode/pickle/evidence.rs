@@ -11,7 +11,9 @@ const MOST_OF_A_KIND: usize = 64;
 /// Literals of one stream that are looked into.
 const MOST_NESTED: usize = 10_000;
 /// Arrays of one stream that are told. Forests of trees have some thousands.
-const MOST_ARRAYS: usize = 100_000;
+const MOST_ARRAYS: usize = 10_000;
+/// The same with those in files of their own, whose names are judged.
+pub(super) const MOST_FILES: usize = 100_000;
 /// Strings of one stream that are kept.
 const MOST_TEXTS: usize = 10_000;
 
@@ -105,6 +107,8 @@ pub struct Evidence {
     pub texts: Vec<Far>,
     /// Arrays that joblib stores outside the pickle.
     pub arrays: Vec<Array>,
+    /// An array in a file was not kept.
+    pub(super) dropped_file: bool,
     counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
     seen_ids: HashSet<u64>,
@@ -118,6 +122,7 @@ impl Evidence {
         self.nested.clear();
         self.texts.clear();
         self.arrays.clear();
+        self.dropped_file = false;
         self.seen_texts.clear();
         self.seen_ids.clear();
     }
@@ -144,8 +149,11 @@ impl Evidence {
     }
 
     pub(super) fn array(&mut self, array: Array) {
-        if self.arrays.len() < MOST_ARRAYS {
+        let is_file = matches!(array.place, ArrayPlace::File(_));
+        if self.arrays.len() < if is_file { MOST_FILES } else { MOST_ARRAYS } {
             self.arrays.push(array);
+        } else {
+            self.dropped_file |= is_file;
         }
     }
 

@@ -249,6 +249,9 @@ impl<'s> Machine<'s> {
         if self.names.is_full() {
             return Some(Exceeded { what: "imported names", limit: super::names::MOST_NAME_BYTES as u64 });
         }
+        if self.evidence.dropped_file {
+            return Some(Exceeded { what: "arrays in files", limit: super::evidence::MOST_FILES as u64 });
+        }
         self.cells.is_exhausted().then_some(Exceeded { what: "items looked at", limit: super::value::MOST_LOOKS })
     }
 

@@ -204,7 +204,8 @@ impl Extended {
 }
 
 fn difference(what: &str, one: &[u8], other: &[u8]) -> String {
-    format!("{what}: {}, in an extended header {}", String::from_utf8_lossy(one), String::from_utf8_lossy(other))
+    let (one, other) = (String::from_utf8_lossy(one), String::from_utf8_lossy(other));
+    format!("{what}: {one} for some readers, {other} for others")
 }
 
 /// Can a writer have cut or rewritten `long` into `own` because it does not fit into a header?

@@ -293,7 +293,7 @@ impl Walk<'_> {
                 at = self.chain(at, origin)?.max(at.saturating_add(BLOCK));
                 continue;
             }
-            if region.is_none() && !is_zero(&block) {
+            if region.is_none() && !is_zero(&block) && !self.seen.contains(&at) {
                 region = Some(at);
             }
             if region.is_none() && origin == Origin::BehindEnd {
