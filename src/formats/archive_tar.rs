@@ -152,7 +152,7 @@ impl Container {
     /// # Errors
     /// One of them.
     pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
-        if let Some(exceeded) = self.too_deep {
+        if let Some(exceeded) = self.archive.exhausted.or(self.too_deep) {
             return Err(exceeded.into());
         }
         if let Some(fault) = self.archive.fault {

@@ -115,6 +115,8 @@ pub struct Archive {
     pub regions: Vec<(u64, u64)>,
     /// The first fault of the common view.
     pub fault: Option<Malformed>,
+    /// A limit that kept members from being found; those before it are here.
+    pub exhausted: Option<Exceeded>,
 }
 
 /// A place where some reader goes on.
@@ -151,7 +153,7 @@ impl Archive {
         walk.archive.end = end;
         walk.behind(end)?;
         // Where else a reader would have gone on, if the common view never came there.
-        while let Some(start) = walk.starts.pop() {
+        while let Some(start) = walk.starts.pop().filter(|_| walk.archive.exhausted.is_none()) {
             if !walk.seen.contains(&start.at) {
                 walk.chain(start.at, start.origin)?;
             }
@@ -184,11 +186,13 @@ impl Walk<'_> {
                     self.budget.take_work(32)?;
                     at = self.after(&mut entry);
                     self.names = self.names.saturating_add(entry.name.len() as u64);
-                    if self.archive.entries.len() >= MAX_ENTRIES {
-                        return Err(Exceeded { what: "members of one archive", limit: MAX_ENTRIES as u64 }.into());
-                    }
-                    if self.names > MAX_NAMES {
-                        return Err(Exceeded { what: "bytes of member names", limit: MAX_NAMES }.into());
+                    let limits = [
+                        (self.archive.entries.len() >= MAX_ENTRIES, "members of one archive", MAX_ENTRIES as u64),
+                        (self.names > MAX_NAMES, "bytes of member names", MAX_NAMES),
+                    ];
+                    if let Some(&(_, what, limit)) = limits.iter().find(|(reached, _, _)| *reached) {
+                        self.archive.exhausted = Some(Exceeded { what, limit });
+                        return Ok(at);
                     }
                     self.archive.entries.push(*entry);
                 }
@@ -236,7 +240,7 @@ impl Walk<'_> {
     /// Reads what stands at `at`: the extended headers of a member, then its own.
     fn next(&mut self, at: u64, global: &mut Extended, origin: Origin) -> Result<Found, Stop> {
         let mut extended = Extended::default();
-        let mut place = at;
+        let (mut place, mut pending) = (at, false);
         loop {
             let block = self.block(place)?;
             if block.is_empty() {
@@ -247,7 +251,7 @@ impl Walk<'_> {
                     Found::End
                 });
             }
-            if is_zero(&block) && place == at {
+            if is_zero(&block) && !pending {
                 return Ok(Found::Zeros);
             }
             let Some(header) = Header::parse(&block) else {
@@ -266,14 +270,14 @@ impl Walk<'_> {
                 });
             }
             self.budget.take_work(32)?;
+            // An archive may end behind a header for all members, but not behind one for the next.
+            pending |= header.kind != Kind::Global;
             let target = if header.kind == Kind::Global { &mut *global } else { &mut extended };
             if let Err(what) = target.take(&header, self.source, data)? {
                 return Ok(Found::Fault(fault(place, what)));
             }
             place = data.saturating_add(header.size.div_ceil(BLOCK).saturating_mul(BLOCK));
-            if header.kind != Kind::Global || place > at {
-                self.seen.insert(place);
-            }
+            self.seen.insert(place);
         }
     }
 
@@ -281,9 +285,11 @@ impl Walk<'_> {
     fn behind(&mut self, end: u64) -> Result<(), Stop> {
         let origin = if self.archive.fault.is_some() { Origin::BehindDamage } else { Origin::BehindEnd };
         let (mut at, mut region) = (end, None);
-        while at < self.source.len() {
+        while at < self.source.len() && self.archive.exhausted.is_none() {
             if self.searched >= MAX_SEARCH {
-                return Err(Exceeded { what: "bytes searched behind the end of an archive", limit: MAX_SEARCH }.into());
+                let what = "bytes searched behind the end of an archive";
+                self.archive.exhausted = Some(Exceeded { what, limit: MAX_SEARCH });
+                break;
             }
             self.searched = self.searched.saturating_add(BLOCK);
             self.budget.take_work(1)?;
