@@ -128,7 +128,8 @@ struct Start {
 /// What stands at a place.
 enum Found {
     Entry(Box<Entry>),
-    Zeros,
+    /// Zeros at this offset.
+    Zeros(u64),
     /// The data ends here.
     End,
     Fault(Malformed),
@@ -196,9 +197,9 @@ impl Walk<'_> {
                     }
                     self.archive.entries.push(*entry);
                 }
-                Found::Zeros => {
+                Found::Zeros(end) => {
                     self.archive.has_end |= origin == Origin::Chain;
-                    return Ok(at);
+                    return Ok(end);
                 }
                 Found::End => return Ok(at),
                 Found::Fault(fault) => {
@@ -252,7 +253,7 @@ impl Walk<'_> {
                 });
             }
             if is_zero(&block) && !pending {
-                return Ok(Found::Zeros);
+                return Ok(Found::Zeros(place));
             }
             let Some(header) = Header::parse(&block) else {
                 return Ok(Found::Fault(fault(place, "a header of the archive is broken")));
