@@ -38,6 +38,7 @@ const MODELS: &[&str] = &[
     "pck",
     "pdiparams",
     "pdmodel",
+    "pdopt",
     "pdparams",
     "pickle",
     "pkl",

@@ -15,7 +15,7 @@ use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::python_code::COMPILED_MODULE;
-use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect};
+use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect, is_hidden};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
 use crate::rules::{Hit, Judge, RuleSet};
@@ -223,7 +223,7 @@ impl Walk {
     /// States that a member which holds code is hidden by its name, if it is: tools do not list it by default.
     fn hidden(&self, input: &Input, code: &str, sink: &mut dyn Sink) {
         let Some(member) = input.name.members.last() else { return };
-        if member.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part, "." | "..")) {
+        if is_hidden(member) {
             let container = self.formats.first().copied().unwrap_or_default();
             let fact = Fact::Member { anomaly: "hidden-code", member, container, detail: code };
             sink.take(&fact, &Location { name: &input.name, span: None });

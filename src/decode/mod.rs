@@ -11,7 +11,9 @@
 pub mod bytecode;
 pub mod codec;
 pub mod marshal;
+pub mod npy;
 pub mod pickle;
+pub mod tar;
 pub mod zip;
 
 use crate::bytes::{Exceeded, Malformed, ReadError};

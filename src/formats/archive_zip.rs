@@ -8,6 +8,7 @@
 mod audit;
 mod member;
 
+pub(super) use audit::digest;
 pub use member::Opened;
 
 use std::collections::HashSet;
@@ -175,10 +176,15 @@ fn hand_over_region(scan: &mut Scan<'_>, region: Region) -> Result<(), Halt> {
         RegionKind::Suffix => "<suffix>",
         RegionKind::Comment => "<comment>",
     };
-    if region.len < MIN_REGION {
+    hand_over_bytes(scan, name, region.at, region.len)
+}
+
+/// Hands over `len` bytes at `at` that belong to no member, if they are enough to be something.
+pub(super) fn hand_over_bytes(scan: &mut Scan<'_>, name: &str, at: u64, len: u64) -> Result<(), Halt> {
+    if len < MIN_REGION {
         return Ok(());
     }
-    let child = scan.input.slice(name, region.at, region.len);
+    let child = scan.input.slice(name, at, len);
     if child.depth() as u64 > scan.budget.limits().depth {
         scan.unread(child.name, "levels of nesting", false);
         return Ok(());

@@ -12,11 +12,11 @@ use crate::bytes::{Exceeded, Input, ReadAt, Spool};
 use crate::decode::codec::{self, Codec, Outcome};
 
 /// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
-const BOMB_FLOOR: u64 = 256 << 20;
+pub(super) const BOMB_FLOOR: u64 = 256 << 20;
 /// Decoded bytes for each compressed byte that alarm.
-const BOMB_RATIO: u64 = 200;
+pub(super) const BOMB_RATIO: u64 = 200;
 /// Decoded bytes for each compressed byte at which reading stops.
-const STOP_RATIO: u64 = 1000;
+pub(super) const STOP_RATIO: u64 = 1000;
 
 /// Decoded bytes and how decoding ended.
 pub(super) struct Decoded {

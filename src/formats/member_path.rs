@@ -29,6 +29,12 @@ pub(super) fn link_escape(name: &str, target: &str) -> Option<&'static str> {
     depth(target, start).is_none().then_some("target outside its folder")
 }
 
+/// Do tools leave the member out of their lists by default, for a dot in front of its name or of a folder's?
+#[must_use]
+pub fn is_hidden(name: &str) -> bool {
+    name.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part, "." | ".."))
+}
+
 /// How deep a path ends that starts `start` levels deep; None if it goes above the root on its way.
 fn depth(path: &str, start: u32) -> Option<u32> {
     path.split(['/', '\\']).try_fold(start, |depth, part| match part.trim_end_matches(' ') {

@@ -15,8 +15,10 @@ mod decoded;
 mod detect;
 mod member_path;
 pub mod python_code;
+mod region;
 
 pub use detect::{Detected, Probe, detect};
+pub use member_path::is_hidden;
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
@@ -34,9 +36,15 @@ macro_rules! formats {
 
 formats! {
     safetensors,
+    numpy,
     pickle,
     pytorch,
-    archive_zip;
+    pytorch_legacy,
+    pytorch_export,
+    npz,
+    archive_zip,
+    pytorch_tar,
+    archive_tar;
     compressed: GZIP, BZIP2, XZ, LZMA, ZLIB, ZSTD, LZ4, JOBLIB_ZF,
 }
 
@@ -105,6 +113,15 @@ impl From<crate::decode::Stop> for Halt {
         match stop {
             crate::decode::Stop::Read(error) => error.into(),
             crate::decode::Stop::Limit(exceeded) => exceeded.into(),
+        }
+    }
+}
+
+impl From<crate::decode::tar::Stop> for Halt {
+    fn from(stop: crate::decode::tar::Stop) -> Self {
+        match stop {
+            crate::decode::tar::Stop::Read(error) => error.into(),
+            crate::decode::tar::Stop::Limit(exceeded) => exceeded.into(),
         }
     }
 }

@@ -16,11 +16,11 @@
 //!
 //! Specification: <https://docs.pytorch.org/docs/stable/notes/serialization.html>
 
-mod storage;
+pub(super) mod storage;
 
 use super::archive_zip::{self, Container};
 use super::pickle::{self, Dialect, Summary, looks_like_pickle, weights_only};
-use super::{Format, FormatKind, Halt, Probe, Scan};
+use super::{Format, FormatKind, Halt, Probe, Scan, is_hidden};
 use crate::bytes::{Input, Role};
 use crate::decode::zip::{Archive, Entry, name_text};
 use crate::fact::Fact;
@@ -43,13 +43,17 @@ pub const FORMAT: Format = Format {
 
 /// Bytes of the central directory that detection looks at from its start; the tail shows the rest of ordinary ones.
 const DIRECTORY_HEAD: usize = 256 << 10;
+/// The member that lists what a package does not bring along.
+const EXTERN_MODULES: &str = ".data/extern_modules";
+/// Bytes of that list that are told.
+const LONGEST_LIST: usize = 4096;
 /// Longest content of the one-line members.
 const LINE: u64 = 64;
 /// Bytes from the front of a member that tell a pickle.
 const PICKLE_HEAD: usize = 64 << 10;
 
 /// Is there a member `<top>/data.pkl`, or the mark of a `torch.package`?
-fn identify(probe: &Probe<'_>) -> bool {
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
     if !archive_zip::identify(probe) {
         return false;
     }
@@ -57,10 +61,19 @@ fn identify(probe: &Probe<'_>) -> bool {
         let finds = |mark: &[u8]| memchr::memmem::find(bytes, mark).is_some();
         finds(b"/data.pkl") || finds(b"/.data/extern_modules") || finds(b"/constants.pkl")
     };
-    // A truncated archive has only its front.
-    marks(&probe.head)
-        || archive_zip::directory(probe)
-            .is_some_and(|at| marks(&probe.read(at, DIRECTORY_HEAD)) || marks(probe.tail()))
+    match archive_zip::directory(probe) {
+        // Names in the data are those of archives inside.
+        Some(at) => marks(&probe.read(at, DIRECTORY_HEAD)) || marks(directory_tail(probe, at)),
+        // A truncated archive has only its front.
+        None => marks(&probe.head),
+    }
+}
+
+/// The part of the tail that belongs to the directory at `at`.
+pub(super) fn directory_tail<'p>(probe: &'p Probe<'_>, at: u64) -> &'p [u8] {
+    let tail = probe.tail();
+    let start = probe.input.len().saturating_sub(tail.len() as u64);
+    usize::try_from(at.saturating_sub(start)).ok().and_then(|skip| tail.get(skip..)).unwrap_or_default()
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
@@ -81,7 +94,13 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
                 continue;
             }
             container.verify(scan, &entry, &opened, Role::TorchPickle)?;
-            let interpret = |scan: &mut Scan<'_>| pickle::interpret(scan, 0, Dialect::Torch);
+            let interpret = |scan: &mut Scan<'_>| {
+                if is_hidden(name) {
+                    let (container, detail) = (FORMAT.name, pickle::FORMAT.title);
+                    scan.whole(Fact::Member { anomaly: "hidden-code", member: name, container, detail });
+                }
+                pickle::interpret(scan, 0, Dialect::Torch)
+            };
             let summary = scan.within(&opened.input, &pickle::FORMAT, interpret);
             storages.add(name, summary.as_ref());
             if Layout::inner(name) == "data.pkl" {
@@ -95,6 +114,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         None => {}
     }
     storages.account(scan, &container.archive);
+    extern_modules(scan, &mut container, &layout)?;
     container.hand_over(scan, |n, entry, input| {
         if layout.is_line(entry, input) {
             return None;
@@ -102,6 +122,24 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         Some(if storages.is_referenced(n) { Role::Payload } else { role(input) })
     })?;
     container.conclude(scan)
+}
+
+/// States the modules that a package imports from the machine that loads it.
+fn extern_modules(scan: &mut Scan<'_>, container: &mut Container, layout: &Layout) -> Result<(), Halt> {
+    let name = format!("{}/{EXTERN_MODULES}", layout.top);
+    let Some(n) = container.archive.entries.iter().position(|entry| entry.display_name() == name) else {
+        return Ok(());
+    };
+    let Some(entry) = container.archive.entries.get(n).cloned() else { return Ok(()) };
+    for opened in container.open(scan, n)? {
+        let text = opened.input.read(0, LONGEST_LIST)?;
+        let value = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(", ");
+        let length = opened.header.size;
+        scan.fact(entry.data, length, Fact::Metadata { key: "extern_modules", value: &value, format: FORMAT.name });
+        let role = role(&opened.input);
+        container.give(scan, &entry, opened, role)?;
+    }
+    Ok(())
 }
 
 /// The role of a member that no pickle names as a storage.
@@ -155,7 +193,7 @@ impl Layout {
             "TorchScript for mobile"
         } else if has("constants.pkl") || has("code/") {
             "TorchScript"
-        } else if has(".data/extern_modules") {
+        } else if has(EXTERN_MODULES) {
             "torch.package"
         } else {
             ""

@@ -1,9 +1,11 @@
-//! Arrays that joblib writes into the middle of a pickle.
+//! Arrays that joblib writes into the middle of a pickle, or beside it.
 //!
 //! After BUILD has restored a `NumpyArrayWrapper`, joblib's unpickler takes the array from the file: for object
 //! arrays a pickle of its own, else one byte of padding length and the padding (where the wrapper knows of an
-//! alignment), then the elements. The stream goes on behind it, with the same stack and memo.
+//! alignment), then the elements. The stream goes on behind it, with the same stack and memo. Versions before 0.10
+//! wrote each array to a file of its own and its name into a `NDArrayWrapper`.
 
+use super::evidence::{Array, ArrayPlace};
 use super::machine::{By, End, Machine};
 use super::memo::Memo;
 use super::value::{Kind, Value};
@@ -11,38 +13,74 @@ use crate::bytes::Malformed;
 
 /// Pickles within pickles of object arrays.
 const DEEPEST: usize = 4;
+/// Characters of a type, a shape or a file name that are told.
+const LONGEST: usize = 512;
+/// Dimensions of an array: twice what `NumPy` allows.
+const MOST_DIMENSIONS: usize = 128;
 
 impl Machine<'_> {
-    /// Skips the raw array behind a BUILD that restores a wrapper of joblib.
+    /// Follows joblib behind a BUILD that restores one of its wrappers.
     pub(super) fn skip_array(&mut self, target: Value, state: Value, by: By) -> Result<(), End> {
         let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
-        let is_wrapper = self
+        let Some(name) = self
             .names
             .get(class)
-            .is_some_and(|name| name.function == "NumpyArrayWrapper" && name.module.ends_with("numpy_pickle"));
-        if !is_wrapper {
+            .filter(|name| name.module.ends_with("numpy_pickle") || name.module.ends_with("numpy_pickle_compat"))
+        else {
             return Ok(());
+        };
+        match name.function.as_str() {
+            "NumpyArrayWrapper" => self.skip_elements(state, by),
+            "NDArrayWrapper" | "ZNDArrayWrapper" => {
+                let file = self.entry(state, b"filename").map_or_else(|| "?".to_owned(), |file| self.item_text(file));
+                self.note_array(by, ArrayPlace::File(file), "", "");
+                Ok(())
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn note_array(&mut self, by: By, place: ArrayPlace, dtype: &str, shape: &str) {
+        let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
+        let (dtype, shape) = (cut(dtype), cut(shape));
+        self.evidence.array(Array { at: by.at, place, dtype, shape });
+    }
+
+    /// Skips the elements behind a `NumpyArrayWrapper`, or enters their pickle.
+    fn skip_elements(&mut self, state: Value, by: By) -> Result<(), End> {
         let entry = |name: &[u8]| self.entry(state, name);
         let (shape, dtype, alignment) = (entry(b"shape"), entry(b"dtype"), entry(b"numpy_array_alignment_bytes"));
-        let broken = End::Broken(Malformed { at: by.at, what: "the size of an array in the stream cannot be known" });
-        let Some(size) = dtype.and_then(|dtype| self.item_size(dtype)) else { return Err(broken) };
-        let ItemSize::Bytes(size) = size else { return self.skip_object_array(by) };
         let dimensions = shape.and_then(|shape| self.cells.items(shape)).unwrap_or_default();
-        let count = dimensions.iter().try_fold(1_u64, |count, &dimension| match dimension {
-            Value::Int(n) => count.checked_mul(u64::try_from(n).ok()?),
-            Value::Number(_) => count.checked_mul(self.item_text(dimension).parse().ok()?),
-            _ => None,
-        });
-        let Some(mut length) = count.and_then(|count| count.checked_mul(size)) else { return Err(broken) };
-        if matches!(alignment, Some(Value::Int(_))) {
-            let padding = self.reader.peek().map_or(0, u64::from);
-            length = length.saturating_add(padding).saturating_add(1);
-        }
-        let end = self.reader.offset().saturating_add(length);
-        if end > self.reader.end() {
-            return Err(End::Broken(Malformed { at: by.at, what: "an array in the stream reaches past the end" }));
-        }
+        let lengths: Vec<String> =
+            dimensions.iter().take(MOST_DIMENSIONS).map(|&length| self.item_text(length)).collect();
+        let text = format!("[{}]", lengths.join(", "));
+        let code = dtype.and_then(|dtype| self.type_code(dtype)).unwrap_or_default();
+        let size = match dtype.and_then(|dtype| self.item_size(dtype)) {
+            Some(ItemSize::Object) => {
+                self.note_array(by, ArrayPlace::Pickle, &code, &text);
+                return self.enter_object_array(by);
+            }
+            Some(ItemSize::Bytes(size)) => Some(size),
+            None => None,
+        };
+        let count = lengths.iter().try_fold(1_u64, |count, length| count.checked_mul(length.parse().ok()?));
+        let count = if lengths.iter().any(|length| length == "0") { Some(0) } else { count };
+        let length = count.zip(size).and_then(|(count, size)| count.checked_mul(size));
+        let padding = match alignment {
+            Some(Value::Int(_)) => self.reader.peek().map_or(0, u64::from).saturating_add(1),
+            _ => 0,
+        };
+        let begin = self.reader.offset().saturating_add(padding);
+        let end = length.and_then(|length| begin.checked_add(length)).filter(|&end| end <= self.reader.end());
+        let (Some(end), Some(length)) = (end, length) else {
+            self.note_array(by, ArrayPlace::Missing(length), &code, &text);
+            let what = match length {
+                Some(_) => "an array in the stream reaches past the end",
+                None => "the size of an array in the stream cannot be known",
+            };
+            return Err(End::Broken(Malformed { at: by.at, what }));
+        };
+        self.note_array(by, ArrayPlace::Stream(begin, length), &code, &text);
         self.reader.seek(end);
         self.frame_end = None;
         Ok(())
@@ -56,10 +94,15 @@ impl Machine<'_> {
         })
     }
 
+    /// The code that a `numpy.dtype('…')` is made from.
+    fn type_code(&self, dtype: Value) -> Option<String> {
+        let code = *self.cells.items(self.cells.field(dtype, 2))?.first()?;
+        String::from_utf8(self.name_text(code)?).ok()
+    }
+
     /// Bytes of one element of a `numpy.dtype('…')`, or that elements are objects.
     fn item_size(&self, dtype: Value) -> Option<ItemSize> {
-        let code = *self.cells.items(self.cells.field(dtype, 2))?.first()?;
-        let code = String::from_utf8(self.name_text(code)?).ok()?;
+        let code = self.type_code(dtype)?;
         let code = code.trim_start_matches(['<', '>', '=', '|']);
         let mut letters = code.chars();
         let kind = letters.next()?;
@@ -78,7 +121,7 @@ impl Machine<'_> {
     }
 
     /// Enters the pickle of an object array: its names count, its memo and stack are its own.
-    fn skip_object_array(&mut self, by: By) -> Result<(), End> {
+    fn enter_object_array(&mut self, by: By) -> Result<(), End> {
         if self.outer.len() >= DEEPEST {
             return Err(End::Broken(Malformed { at: by.at, what: "object arrays are nested too deeply" }));
         }

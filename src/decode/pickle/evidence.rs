@@ -11,6 +11,10 @@ use crate::decode::marshal::Objects;
 const MOST_OF_A_KIND: usize = 64;
 /// Literals of one stream that are looked into.
 const MOST_NESTED: usize = 10_000;
+/// Arrays of one stream that are told. Forests of trees have some thousands.
+const MOST_ARRAYS: usize = 10_000;
+/// The same with those in files of their own, whose names are judged.
+pub(super) const MOST_FILES: usize = 100_000;
 /// Strings of one stream that are kept.
 const MOST_TEXTS: usize = 10_000;
 
@@ -34,6 +38,32 @@ pub struct PersistentId {
     pub at: u64,
     /// The items of the tuple as text, or the one value.
     pub items: Vec<String>,
+}
+
+/// An array whose elements are not in the pickle but behind it, in the stream or in another file.
+#[derive(Debug, Clone)]
+pub struct Array {
+    /// Offset of the opcode that restores its wrapper.
+    pub at: u64,
+    /// Where its elements are.
+    pub place: ArrayPlace,
+    /// Code of the element type; empty if it is not known.
+    pub dtype: String,
+    /// Shape, `[2, 3]`; empty if it is not known.
+    pub shape: String,
+}
+
+/// Where the elements of an [`Array`] are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArrayPlace {
+    /// In the stream: offset and bytes.
+    Stream(u64, u64),
+    /// As a pickle of their own in the stream, which is run.
+    Pickle,
+    /// Nowhere: they would need so many bytes, which the stream does not have; None if that is no number of 64 bits.
+    Missing(Option<u64>),
+    /// In the file of that name beside this one.
+    File(String),
 }
 
 /// Bytes that are, or may be, a pickle of their own.
@@ -106,6 +136,10 @@ pub struct Evidence {
     pub runs_code: bool,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
+    /// Arrays that joblib stores outside the pickle.
+    pub arrays: Vec<Array>,
+    /// An array in a file was not kept.
+    pub(super) dropped_file: bool,
     counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
     seen_ids: HashSet<u64>,
@@ -121,6 +155,8 @@ impl Evidence {
         self.codes_cut = false;
         self.runs_code = false;
         self.texts.clear();
+        self.arrays.clear();
+        self.dropped_file = false;
         self.seen_texts.clear();
         self.seen_ids.clear();
     }
@@ -143,6 +179,15 @@ impl Evidence {
     pub(super) fn nested(&mut self, nested: Nested) {
         if self.nested.len() < MOST_NESTED {
             self.nested.push(nested);
+        }
+    }
+
+    pub(super) fn array(&mut self, array: Array) {
+        let is_file = matches!(array.place, ArrayPlace::File(_));
+        if self.arrays.len() < if is_file { MOST_FILES } else { MOST_ARRAYS } {
+            self.arrays.push(array);
+        } else {
+            self.dropped_file |= is_file;
         }
     }
 

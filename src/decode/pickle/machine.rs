@@ -10,7 +10,7 @@ use super::names::{Fresh, LONGEST_NAME, Names, Naming};
 use super::opcode;
 use super::reader::{Extent, Reader, Token};
 use super::text;
-use super::value::{Cells, Far, Value};
+use super::value::{Cells, Far, Kind, Value};
 use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
 
 /// Opcodes between two looks at the budget.
@@ -256,6 +256,9 @@ impl<'s> Machine<'s> {
         if self.names.is_full() {
             return Some(Exceeded { what: "imported names", limit: super::names::MOST_NAME_BYTES as u64 });
         }
+        if self.evidence.dropped_file {
+            return Some(Exceeded { what: "arrays in files", limit: super::evidence::MOST_FILES as u64 });
+        }
         self.cells.is_exhausted().then_some(Exceeded { what: "items looked at", limit: super::value::MOST_LOOKS })
     }
 
@@ -313,12 +316,13 @@ impl<'s> Machine<'s> {
         String::from_utf8_lossy(&self.content(Value::Str(at), LONGEST_TEXT).unwrap_or_default()).into_owned()
     }
 
-    /// The object that STOP returned, if it is a number too long for 64 bits: its bytes, little-endian.
+    /// The object that STOP returned, as text: the items of a tuple or list, or the one value; `?` for what has none.
     #[must_use]
-    pub fn result_number(&self) -> Option<Vec<u8>> {
-        match self.stack.last()? {
-            Value::Number(far) => self.literal(*far, 32),
-            _ => None,
+    pub fn result(&self) -> Vec<String> {
+        let Some(&value) = self.stack.last() else { return Vec::new() };
+        match (self.cells.kind(value), self.cells.items(value)) {
+            (Some(Kind::Tuple | Kind::List), Some(items)) => items.iter().map(|&item| self.item_text(item)).collect(),
+            _ => vec![self.item_text(value)],
         }
     }
 

@@ -30,8 +30,11 @@ mod step;
 mod strings;
 
 pub use codec::decoded;
-pub use evidence::{Anomaly, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader};
+pub use evidence::{
+    Anomaly, Array, ArrayPlace, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader,
+};
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
 pub use reader::{Extent, Operand, Reader, Token};
 pub use role::{Role, canonical};
+pub use value::KEPT_ITEMS as MOST_RESULT;

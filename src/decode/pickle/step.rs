@@ -388,11 +388,13 @@ impl Machine<'_> {
         // A class with its source beside it: the loader returns the class.
         let class = items.as_deref().and_then(|items| match items {
             [kind, class @ Value::Global(_), _, _] if self.item_text(*kind) == "module" => Some(*class),
+            [class @ Value::Global(_), _, _] => Some(*class),
             _ => None,
         });
         let texts: Vec<String> =
             items.unwrap_or_else(|| vec![id]).iter().take(MOST_ID_ITEMS).map(|&item| self.item_text(item)).collect();
-        if self.persistence == Persistence::None || !(is_tuple && is_torch_id(&texts)) {
+        let known = if is_tuple { is_torch_id(&texts) } else { texts.first().is_some_and(|text| is_number(text)) };
+        if self.persistence == Persistence::None || !known {
             self.odd("persistent-id", by, |machine| machine.show(id));
         }
         self.evidence.persistent(by.at, texts);
@@ -402,9 +404,7 @@ impl Machine<'_> {
 
     fn persid(&mut self, token: &Token) -> Result<(), End> {
         let text = String::from_utf8_lossy(&self.line(Self::operand_extent(token))).into_owned();
-        // The oldest checkpoints number their storages.
-        let numbered = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if self.persistence == Persistence::None || !numbered {
+        if self.persistence == Persistence::None || !is_number(&text) {
             self.odd("persistent-id", by_of(token), |_| text.chars().take(200).collect());
         }
         self.evidence.persistent(token.at, vec![text]);
@@ -479,8 +479,13 @@ fn small(number: i64, at: u64) -> Value {
     i32::try_from(number).map_or(Value::Number(Far::new(at)), Value::Int)
 }
 
-/// The persistent ids that `torch.save` writes: `('storage', class, key, location, numel[, view])` and, in the oldest
-/// files, `('module', class, file, source)`.
+/// The oldest checkpoints number their tensors.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The persistent ids that `torch.save` writes: `('storage', class, key, location, numel[, view])` and, in old files,
+/// `('module', class, file, source)` or the same without its first item.
 fn is_torch_id(items: &[String]) -> bool {
     match items {
         [kind, class, key, _, numel] | [kind, class, key, _, numel, _] => {
@@ -492,6 +497,7 @@ fn is_torch_id(items: &[String]) -> bool {
                 && numel.bytes().all(|byte| byte.is_ascii_digit())
         }
         [kind, _, _, _] => kind == "module",
+        [class, _, _] => class.contains('.'),
         _ => false,
     }
 }

@@ -115,7 +115,7 @@ impl Container {
 }
 
 /// Size and SHA-256: a CRC could be forged.
-fn digest(scan: &Scan<'_>, content: &Input) -> Result<(u64, [u8; 32]), Halt> {
+pub(in crate::formats) fn digest(scan: &Scan<'_>, content: &Input) -> Result<(u64, [u8; 32]), Halt> {
     let mut hash = Sha256::new();
     let mut stream = Stream::new(&*content.source, 0);
     while !stream.is_empty() {

@@ -1,9 +1,10 @@
 //! From what a run leaves behind to facts.
 
-use crate::decode::pickle::Machine;
+use super::FORMAT;
+use crate::decode::pickle::{Array, ArrayPlace, Machine};
 use crate::decode::pickle::names::{MODULE, Name, Use};
 use crate::fact::Fact;
-use crate::formats::Scan;
+use crate::formats::{Scan, member_path};
 
 /// Where the offsets of a machine lie in the input.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +45,39 @@ pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, st
             Fact::Opcode { effect: anomaly.effect, opcode: anomaly.opcode, detail: &anomaly.detail, stream };
         scan.fact(place.offset(anomaly.at), place.length(1), fact);
     }
+    for array in &machine.evidence().arrays {
+        stored_array(scan, array, place);
+    }
     for &at in &machine.evidence().texts {
         let text = machine.text_at(at);
         scan.fact(place.offset(at.get()), 0, Fact::Text { text: &text, slot: "pickle-string" });
+    }
+}
+
+/// States an array that joblib keeps outside the pickle: one in the stream is inventory, one in a file a reference.
+fn stored_array(scan: &mut Scan<'_>, array: &Array, place: Place) {
+    let at = place.offset(array.at);
+    let Array { dtype, shape, .. } = array;
+    let mut tensor = |bytes| {
+        let name = format!("array at {at:#x}");
+        scan.fact(at, 0, Fact::Tensor { name: &name, dtype, shape, bytes });
+    };
+    match &array.place {
+        ArrayPlace::Stream(_, bytes) => tensor(*bytes),
+        ArrayPlace::Pickle => tensor(0),
+        ArrayPlace::Missing(needed) => {
+            let anomaly = if needed.is_some() { "tensor-out-of-bounds" } else { "size-overflow" };
+            let detail = format!("{dtype} {shape} at {at:#x}");
+            let bytes = needed.unwrap_or(0);
+            scan.fact(at, 0, Fact::Structure { anomaly, format: FORMAT.name, detail: &detail, bytes });
+        }
+        ArrayPlace::File(file) => {
+            if let Some(detail) = member_path::escape(file) {
+                let (anomaly, container) = ("path-traversal", "joblib");
+                scan.fact(at, 0, Fact::Member { anomaly, member: file, container, detail });
+            }
+            scan.fact(at, 0, Fact::Metadata { key: "array_file", value: file, format: FORMAT.name });
+        }
     }
 }
 

@@ -18,10 +18,19 @@ const CONVINCING: u64 = 12;
 const CONVINCING_CUT: u64 = 3;
 /// Streams in a row that do not come by chance.
 const CONVINCING_STREAMS: u64 = 64;
+/// Extensions that only pickles have.
+const OWN_NAMES: &[&str] = &["pkl", "pickle", "dill", "joblib", "pdparams", "pdopt"];
 /// Shortest data without PROTO and without imports that is called a pickle.
 const SHORTEST: u64 = 4;
 /// Longest line of a text opcode in data of which it is not known what it is: as long as the reader itself takes.
 const LONGEST_LINE: u64 = 64 << 20;
+
+/// The number that begins a checkpoint of `PyTorch` before 1.6, and the one behind it.
+const TORCH_MAGIC: &str = "119547037146038801333356";
+const TORCH_PROTOCOL: &str = "1001";
+/// Opcodes and bytes of a line that it takes to come to that number.
+const MOST_MAGIC: u64 = 4096;
+const LONGEST_NUMBER: u64 = 4096;
 
 /// What a look at data says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,31 +44,57 @@ enum Look {
 /// Does the content at the start of `head` look like a pickle, by a bounded dry run?
 #[must_use]
 pub fn looks_like_pickle(head: &[u8]) -> bool {
-    !cannot_begin(head) && look(&*MemorySource::new(head), false) != Look::Other
+    !cannot_begin(head) && look(&*MemorySource::new(head), false, false) != Look::Other
 }
 
 /// Is all of `source` a pickle, or as much of one as works?
 #[must_use]
 pub fn is_pickle(source: &dyn ReadAt) -> bool {
     let head = source.read_range(0, 64).unwrap_or_default();
-    !cannot_begin(&head) && look(source, true) == Look::Pickle
+    !cannot_begin(&head) && look(source, true, false) == Look::Pickle
+}
+
+/// Does a checkpoint of `PyTorch` before 1.6 begin at `offset`: a pickle that comes to its magic number, or one that
+/// comes to something that is not known, and then the number of its protocol?
+#[must_use]
+pub fn is_legacy_torch(source: &dyn ReadAt, offset: u64) -> bool {
+    let head = source.read_range(offset, 64).unwrap_or_default();
+    if cannot_begin(&head) {
+        return false;
+    }
+    let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
+    let mut machine = Machine::new(source, Persistence::None);
+    machine.limit_lines(LONGEST_NUMBER);
+    let mut number = |offset| {
+        machine.begin(offset);
+        let stopped = matches!(machine.run(&budget, MOST_MAGIC), Some(End::Stop));
+        let result = machine.result();
+        let number = result.first().filter(|_| stopped && result.len() == 1)?;
+        Some((number.trim_end_matches('L').to_owned(), machine.offset()))
+    };
+    match number(offset) {
+        Some((magic, _)) if magic == TORCH_MAGIC => true,
+        Some((magic, end)) if magic == "?" => number(end).is_some_and(|(protocol, _)| protocol == TORCH_PROTOCOL),
+        _ => false,
+    }
 }
 
 pub(super) fn identify(probe: &Probe<'_>) -> bool {
     if cannot_begin(&probe.head) {
         return false;
     }
-    // Under its own name, what declares a protocol is a pickle, however soon it breaks.
-    let named = matches!(probe.input.name.extension().as_str(), "pkl" | "pickle");
+    // Under its own name, what declares a protocol is a pickle, however soon it breaks; so is what imports something
+    // and breaks then, and what is shorter than data has to be that may be anything.
+    let named = OWN_NAMES.contains(&probe.input.name.extension().as_str());
     if named && matches!(probe.head.as_slice(), [opcode::PROTO, 0..=5, ..] | [opcode::PROTO]) {
         return true;
     }
     let whole = probe.head.len() as u64 >= probe.input.len();
-    match look(&*MemorySource::new(probe.head.as_slice()), whole) {
+    match look(&*MemorySource::new(probe.head.as_slice()), whole, named) {
         Look::Pickle => true,
         Look::Other => false,
         Look::Undecided if whole => false,
-        Look::Undecided => look(&*probe.input.source, true) == Look::Pickle,
+        Look::Undecided => look(&*probe.input.source, true, named) == Look::Pickle,
     }
 }
 
@@ -90,8 +125,8 @@ fn cannot_begin(head: &[u8]) -> bool {
     }
 }
 
-/// Runs `source`, which is the whole of the data or its beginning.
-fn look(source: &dyn ReadAt, whole: bool) -> Look {
+/// Runs `source`, which is the whole of the data or its beginning. `named`: it has the name of a pickle.
+fn look(source: &dyn ReadAt, whole: bool, named: bool) -> Look {
     let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
     let mut machine = Machine::new(source, Persistence::Torch);
     machine.limit_lines(LONGEST_LINE);
@@ -102,7 +137,7 @@ fn look(source: &dyn ReadAt, whole: bool) -> Look {
         machine.begin(at);
         let end = machine.run(&budget, MOST_OPCODES.saturating_sub(total));
         total = total.saturating_add(machine.ops());
-        let works = has_effect(&machine) && (marked || machine.calls() > 0);
+        let works = has_effect(&machine) && (marked || named || machine.calls() > 0);
         match end {
             _ if works => return Look::Pickle,
             // Opcodes without end: padding in front of something.
@@ -115,7 +150,8 @@ fn look(source: &dyn ReadAt, whole: bool) -> Look {
                     return Look::Undecided;
                 }
                 if is_blank_from(source, at) {
-                    return if total >= 2 && source.len() >= SHORTEST { Look::Pickle } else { Look::Other };
+                    let convincing = total >= 2 && (named || source.len() >= SHORTEST);
+                    return if convincing { Look::Pickle } else { Look::Other };
                 }
             }
             Some(End::Broken(_)) => {
@@ -142,6 +178,7 @@ fn is_blank_from(source: &dyn ReadAt, at: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Input;
 
     #[test]
     fn pickles_are_known_by_running_them() {
@@ -158,6 +195,20 @@ mod tests {
         ];
         for pickle in pickles {
             assert!(looks_like_pickle(pickle), "{:?}", String::from_utf8_lossy(pickle));
+        }
+    }
+
+    #[test]
+    fn under_its_own_name_less_will_do() {
+        let named = |bytes: &[u8]| {
+            let input = Input::new("x.pkl", MemorySource::new(bytes));
+            identify(&Probe::new(&input).unwrap())
+        };
+        for pickle in [b"K\x0a.".as_slice(), b"N.", b"cos\nsystem\n\xff", b"cos\nsystem\n", b"(ios\nsystem\n"] {
+            assert!(named(pickle), "{:?}", String::from_utf8_lossy(pickle));
+        }
+        for other in [b"".as_slice(), b"words of a text\n", b"{\"a\": 1}"] {
+            assert!(!named(other), "{:?}", String::from_utf8_lossy(other));
         }
     }
 
@@ -188,7 +239,7 @@ mod tests {
         ];
         for other in others {
             let source = MemorySource::new(*other);
-            let known = !cannot_begin(other) && look(&*source, true) == Look::Pickle;
+            let known = !cannot_begin(other) && look(&*source, true, false) == Look::Pickle;
             assert!(!known, "{:?}", String::from_utf8_lossy(other));
         }
     }

@@ -13,9 +13,11 @@ mod salvage;
 mod streams;
 pub mod weights_only;
 
-pub use identify::{is_pickle, looks_like_pickle};
+pub use identify::{is_legacy_torch, is_pickle, looks_like_pickle};
+pub use streams::{Loaded, Sequence};
 
 use super::{Format, FormatKind, Halt, Scan};
+use crate::bytes::Role;
 use crate::decode::pickle::{End, Persistence};
 use crate::fact::Fact;
 
@@ -24,7 +26,7 @@ pub const FORMAT: Format = Format {
     name: "pickle",
     title: "Python pickle",
     kind: FormatKind::Model,
-    extensions: &["pkl", "pickle", "dill", "joblib", "p", "pck"],
+    extensions: &["pkl", "pickle", "dill", "joblib", "p", "pck", "pdparams", "pdopt"],
     runs_code: true,
     refines: None,
     identify: identify::identify,
@@ -63,7 +65,7 @@ pub enum Dialect {
     /// `pickle.load`: a persistent id is unusual, and so is anything behind the last pickle.
     #[default]
     Plain,
-    /// `torch.load`: persistent ids name storages, and raw storages may follow.
+    /// `torch.load`: persistent ids name storages.
     Torch,
 }
 
@@ -85,7 +87,8 @@ pub fn interpret(scan: &mut Scan<'_>, offset: u64, dialect: Dialect) -> Result<S
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
-    let walked = streams::Walk::new(Dialect::Plain).run(scan, 0);
+    let dialect = if scan.input.role == Role::TorchPickle { Dialect::Torch } else { Dialect::Plain };
+    let walked = streams::Walk::new(dialect).run(scan, 0);
     if let Ok(walked) = &walked {
         let streams = walked.summary.streams;
         let plural = if streams == 1 { "" } else { "s" };

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use super::facts::{self, Place};
 use super::salvage::{self, Salvage};
 use super::{Dialect, PersistentId, Summary, halt, nested, weights_only};
-use crate::bytes::Exceeded;
-use crate::decode::pickle::{End, Machine, Persistence};
+use crate::bytes::{Exceeded, ReadAt};
+use crate::decode::pickle::{End, Machine};
 use crate::fact::Fact;
 use crate::formats::{Halt, Scan};
 
-/// The number that begins a checkpoint of `PyTorch` before 1.6, little-endian.
-const TORCH_MAGIC: &[u8] = &[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 /// Bytes behind the last pickle that are read to see whether they say anything.
 const BLANK_WINDOW: usize = 64 << 10;
 
@@ -59,10 +57,6 @@ impl Walk {
             }
             at = machine.offset();
             self.summary.end = at;
-            if self.summary.streams == 1 && machine.result_number().as_deref() == Some(TORCH_MAGIC) {
-                self.dialect = Dialect::Torch;
-                machine.set_persistence(Persistence::Torch);
-            }
             if at >= source.len() {
                 break;
             }
@@ -79,9 +73,7 @@ impl Walk {
         facts::state(scan, machine, Place::Range(0), self.summary.streams, &verdicts);
         let ids = machine.evidence().persistent.iter();
         self.summary.persistent.extend(ids.map(|id| PersistentId { at: id.at, items: id.items.clone() }));
-        if self.dialect == Dialect::Torch {
-            weights_only::refusals(machine, &mut self.summary.refused);
-        }
+        weights_only::refusals(machine, &mut self.summary.refused);
         self.summary.streams = self.summary.streams.saturating_add(u64::from(stopped));
         self.protocol = self.protocol.max(machine.protocol());
         self.exhausted = self.exhausted.or(machine.exhausted());
@@ -89,9 +81,6 @@ impl Walk {
 
     /// Searches what no loader has been seen to read for pickles, and says that it is there.
     fn look_behind(&mut self, scan: &mut Scan<'_>, machine: &mut Machine<'_>, salvage: &mut Salvage, broken: bool) {
-        if self.dialect == Dialect::Torch {
-            return;
-        }
         // What a broken stream has read already is known.
         let mut gap = if broken { machine.offset() } else { self.summary.end };
         let mut at = gap;
@@ -114,6 +103,65 @@ impl Walk {
             };
             scan.fact(gap, bytes, fact);
         }
+    }
+}
+
+/// Reads pickles one at a time, as a loader does that reads other data between them.
+pub struct Sequence<'s> {
+    machine: Machine<'s>,
+    walk: Walk,
+}
+
+/// One pickle of a [`Sequence`].
+#[derive(Debug)]
+pub struct Loaded {
+    /// Offset behind its STOP.
+    pub end: u64,
+    /// The object as text: the items of a tuple or list, or the one value; `?` for what has none.
+    pub result: Vec<String>,
+    /// Its persistent ids.
+    pub persistent: Vec<PersistentId>,
+}
+
+impl<'s> Sequence<'s> {
+    /// A reader of pickles in `source`, which is the input of the scan that it is used with.
+    #[must_use]
+    pub fn new(source: &'s dyn ReadAt) -> Self {
+        let dialect = Dialect::Plain;
+        Self { machine: Machine::new(source, dialect.persistence()), walk: Walk::new(dialect) }
+    }
+
+    /// Interprets the one pickle at `offset` and states what it does.
+    ///
+    /// # Errors
+    /// The stream breaks before its STOP or a limit is reached; facts found until then have been stated.
+    pub fn load(&mut self, scan: &mut Scan<'_>, offset: u64, dialect: Dialect) -> Result<Loaded, Halt> {
+        self.machine.set_persistence(dialect.persistence());
+        self.machine.begin(offset);
+        let end = self.machine.run(scan.budget, u64::MAX).unwrap_or(End::Stop);
+        self.walk.finish(scan, &self.machine, matches!(end, End::Stop));
+        if let Some(halt) = halt(end) {
+            return Err(halt);
+        }
+        Ok(Loaded {
+            end: self.machine.offset(),
+            result: self.machine.result(),
+            persistent: std::mem::take(&mut self.walk.summary.persistent),
+        })
+    }
+
+    /// What a load that admits only weights refuses in the pickles so far.
+    #[must_use]
+    pub fn refused(&self) -> &[String] {
+        &self.walk.summary.refused
+    }
+
+    /// The last word: a limit that kept a pickle from being looked at wholly.
+    ///
+    /// # Errors
+    /// That limit.
+    pub fn conclude(self) -> Result<(), Halt> {
+        self.walk.exhausted.map_or(Ok(()), |exceeded| Err(exceeded.into()))
     }
 }
 

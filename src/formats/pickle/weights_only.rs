@@ -96,6 +96,9 @@ const NAMES: &[(&str, &[&str])] = &[
 
 /// Adds what the unpickler would refuse in the stream that `machine` has run, each refusal once.
 pub(super) fn refusals(machine: &Machine<'_>, refused: &mut Vec<String>) {
+    if refused.len() >= MOST {
+        return;
+    }
     for &code in opcode::ALL.iter().filter(|&&code| machine.executed(code) && !OPCODES.contains(&code)) {
         add(refused, || format!("opcode {}", opcode::mnemonic(code)));
     }

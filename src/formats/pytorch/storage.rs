@@ -143,7 +143,7 @@ fn structure(scan: &mut Scan<'_>, anomaly: &'static str, detail: &str, bytes: u6
 }
 
 /// Bytes of one element of a storage class; None if the class is unknown.
-fn item_size(class: &str) -> Option<u64> {
+pub(in crate::formats) fn item_size(class: &str) -> Option<u64> {
     Some(match class.strip_suffix("Storage")? {
         "ComplexDouble" => 16,
         "Double" | "Long" | "ComplexFloat" | "ULong" | "UInt64" => 8,

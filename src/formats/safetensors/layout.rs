@@ -1,13 +1,10 @@
 //! Do the tensors tile the data exactly? Every byte that they leave out is a place to hide something.
 
+use super::super::region::undescribed;
 use super::super::{Halt, Scan};
 use super::header::{Entry, Header};
 use crate::fact::Fact;
 
-/// A region smaller than this is alignment or a writer's slip, not a hiding place.
-const HIDING_PLACE: u64 = 4096;
-/// How much of an undescribed region is looked at to tell padding from content.
-const LOOK: usize = 1 << 20;
 /// Faults of one kind described one by one; the rest are counted.
 const DESCRIBED: usize = 8;
 
@@ -53,17 +50,8 @@ fn bounds(scan: &mut Scan<'_>, entries: &[Entry], data: u64, size: u64) {
 
 /// Bytes `from..to` of the data belong to no tensor.
 fn region(scan: &mut Scan<'_>, data: u64, from: u64, to: u64, small: &'static str) -> Result<(), Halt> {
-    let length = to.saturating_sub(from);
-    if length == 0 {
-        return Ok(());
-    }
-    let at = data.saturating_add(from);
-    let blank = scan.input.read(at, LOOK)?.iter().take(usize::try_from(length).unwrap_or(usize::MAX)).all(|byte| *byte == 0);
-    let anomaly = if length >= HIDING_PLACE && !blank { "hidden-region" } else { small };
-    let detail = format!("{length} bytes{} belong to no tensor", if blank { " of zeros" } else { "" });
-    scan.fact(at, length, Fact::Structure { anomaly, format: "safetensors", detail: &detail, bytes: length });
-    // What hides there is scanned like any other file.
-    scan.child(scan.input.slice(format!("<{from}..{to}>"), at, length))
+    let range = (data.saturating_add(from), to.saturating_sub(from));
+    undescribed(scan, range, small, "tensor", format!("<{from}..{to}>"))
 }
 
 /// Faults of one kind: the first are described, the rest counted, so that a million cost no more than a few.

@@ -1,0 +1,219 @@
+//! TAR archives, and the ground that formats inside a TAR stand on.
+//!
+//! A TAR has no directory: each member follows its header, so that readers which disagree about one size or one end
+//! mark see different members from there on. What makes them differ is a fact (`audit.rs`), and the members of every
+//! view are handed on. Extraction follows links and makes devices, so names and links are resolved as an extractor
+//! would (`links.rs`). A format that refines TAR reads a [`Container`] and takes members with [`Container::open`].
+//!
+//! Specification: <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>
+
+mod audit;
+mod links;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::archive_zip::hand_over_bytes;
+use super::decoded::{BOMB_FLOOR, BOMB_RATIO, STOP_RATIO};
+use super::{Format, FormatKind, Halt, Probe, Scan};
+use crate::bytes::{Exceeded, Input, Malformed, Role};
+use crate::decode::tar::{Archive, Entry, Expanded, Header, is_header};
+use crate::fact::Fact;
+
+/// The record.
+pub const FORMAT: Format = Format {
+    name: "tar",
+    title: "TAR archive",
+    kind: FormatKind::Container,
+    extensions: &["tar"],
+    runs_code: false,
+    refines: None,
+    identify,
+    scan,
+    checks: "Headers, pax and GNU extensions against each other; members behind the end mark, behind damage and in the \
+             data of others; duplicates; paths and links that leave the archive; devices; sparse bombs; every member.",
+    spec: "https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html",
+};
+
+/// Zeros that end an archive, and that make an empty one.
+const END: usize = 1024;
+
+/// Does the file begin with a header whose checksum is right? Under its own name, also an archive without members.
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
+    let Some(block) = probe.head.get(..512) else { return false };
+    let empty = || {
+        let zeros = probe.head.get(..END).is_some_and(|end| end.iter().all(|byte| *byte == 0));
+        zeros && probe.input.name.extension() == "tar"
+    };
+    Header::parse(block).is_some_and(|header| !header.name.is_empty()) || empty()
+}
+
+fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
+    let mut container = Container::read(scan)?;
+    scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
+    container.audit(scan)?;
+    container.hand_over(scan)?;
+    container.conclude(scan)
+}
+
+/// An archive while its members are handed out.
+pub struct Container {
+    /// What lies in the file.
+    pub archive: Archive,
+    /// Members that were opened.
+    taken: HashSet<usize>,
+    /// A member was refused for its depth.
+    too_deep: Option<Exceeded>,
+}
+
+impl Container {
+    /// Reads the structure of the input.
+    ///
+    /// # Errors
+    /// A limit or I/O; the content is no archive at all.
+    pub fn read(scan: &Scan<'_>) -> Result<Self, Halt> {
+        let archive = Archive::read(&scan.input.source, scan.budget)?;
+        if archive.entries.is_empty() && !archive.has_end {
+            return Err(Malformed { at: 0, what: "no member and no end of the archive" }.into());
+        }
+        Ok(Self { archive, taken: HashSet::new(), too_deep: None })
+    }
+
+    /// The bytes of member `n`; None if it has none. States what is wrong with them.
+    ///
+    /// # Errors
+    /// A limit on the whole input, or I/O.
+    pub fn open(&mut self, scan: &mut Scan<'_>, n: usize) -> Result<Option<Input>, Halt> {
+        let Some(entry) = self.archive.entries.get(n) else { return Ok(None) };
+        self.taken.insert(n);
+        if entry.stored == 0 && !entry.kind.has_data() {
+            return Ok(None);
+        }
+        if entry.end() > scan.input.len() {
+            let what = "a member reaches past the end of the file";
+            scan.halt(&Malformed { at: entry.data, what }.into());
+        }
+        let plain = scan.input.slice(entry.display_name(), entry.data, entry.stored);
+        let Some(pieces) = &entry.sparse else { return Ok(Some(plain)) };
+        let over = |ratio: u64| entry.size > BOMB_FLOOR && entry.size > entry.stored.saturating_mul(ratio);
+        if over(BOMB_RATIO) {
+            audit::state(scan, entry, "bomb-ratio", &format!("{} bytes from {}", entry.size, entry.stored));
+        }
+        if over(STOP_RATIO) {
+            scan.unread(plain.name.clone(), "a sparse member of giant size", false);
+            return Ok(Some(plain));
+        }
+        match Expanded::of(Arc::clone(&scan.input.source), entry.data, pieces, entry.size) {
+            Some(expanded) => {
+                scan.budget.take_bytes(entry.size)?;
+                Ok(Some(scan.input.member(entry.display_name(), expanded)))
+            }
+            None => {
+                scan.halt(&Malformed { at: entry.at, what: "the map of a sparse member does not fit" }.into());
+                Ok(Some(plain))
+            }
+        }
+    }
+
+    /// Hands over each member that was not opened before, and the regions outside all members.
+    ///
+    /// # Errors
+    /// A limit or I/O. A broken member is recorded and does not stop the others.
+    pub fn hand_over(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
+        for n in 0..self.archive.entries.len() {
+            if self.taken.contains(&n) {
+                continue;
+            }
+            if let Some(input) = self.open(scan, n)? {
+                self.give(scan, n, input)?;
+            }
+        }
+        for (at, length) in self.archive.regions.clone() {
+            hand_over_bytes(scan, "<suffix>", at, length)?;
+        }
+        Ok(())
+    }
+
+    /// Hands one opened member over. Refused for its depth, it is recorded as a nesting bomb if it is an archive again.
+    fn give(&mut self, scan: &mut Scan<'_>, n: usize, input: Input) -> Result<(), Halt> {
+        let limit = scan.budget.limits().depth;
+        if input.depth() as u64 <= limit {
+            return scan.child(input.with_role(Role::Unknown));
+        }
+        let head = input.read(0, 512)?;
+        if let Some(entry) = self.archive.entries.get(n).filter(|_| head.starts_with(b"PK\x03\x04") || is_header(&head)) {
+            audit::state(scan, entry, "bomb-nesting", &format!("an archive {} levels deep", input.depth()));
+        }
+        self.too_deep.get_or_insert(Exceeded { what: "levels of nesting", limit });
+        Ok(())
+    }
+
+    /// The last word: an archive that breaks or lacks its end is incomplete, and so is one whose members lie too deep.
+    ///
+    /// # Errors
+    /// One of them.
+    pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
+        if let Some(exceeded) = self.archive.exhausted.or(self.too_deep) {
+            return Err(exceeded.into());
+        }
+        if let Some(fault) = self.archive.fault {
+            return Err(fault.into());
+        }
+        if self.archive.has_end {
+            return Ok(());
+        }
+        Err(Malformed { at: scan.input.len(), what: "the archive has no end mark" }.into())
+    }
+
+    /// The position of the member that a reader gets by `name`: the last of that name.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.archive.entries.iter().rposition(|entry| is_named(entry, name))
+    }
+}
+
+fn is_named(entry: &Entry, name: &str) -> bool {
+    entry.kind.has_data() && entry.name == name.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::{Budget, Limits, MemorySource};
+
+    macro_rules! files {
+        ($($file:literal),* $(,)?) => {
+            [$( ($file, include_bytes!(concat!("../../fixtures/tar/", $file)).as_slice()) ),*]
+        };
+    }
+
+    /// Names, sizes and targets as the `tar` crate reads them.
+    fn second_opinion(bytes: &[u8]) -> Vec<(Vec<u8>, u64, Vec<u8>)> {
+        let mut archive = tar::Archive::new(bytes);
+        let entries = archive.entries().unwrap().map(Result::unwrap);
+        // Headers for all members are entries of their own there.
+        let entries = entries.filter(|entry| !entry.header().entry_type().is_pax_global_extensions());
+        let described = entries.map(|entry| {
+            let target = entry.link_name_bytes().map_or_else(Vec::new, std::borrow::Cow::into_owned);
+            (entry.path_bytes().into_owned(), entry.size(), target)
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn ordinary_archives_are_read_as_others_read_them() {
+        let files = files![
+            "plain.tar", "empty.tar", "padded.tar", "version-7.tar", "gnu.tar", "prefix.tar", "binary-size.tar",
+            "long-gnu.tar", "long-pax.tar", "times-pax.tar", "links.tar", "detour.tar", "sticky-folder.tar",
+            "pickle.tar", "symlink-long.tar", "size-pax-same.tar", "duplicate.tar", "sparse-old.tar", "behind-end.tar",
+        ];
+        for (file, bytes) in files {
+            let archive = Archive::read(&MemorySource::new(bytes), &Budget::new(Limits::default())).unwrap();
+            let common = archive.entries.iter().filter(|entry| entry.origin == crate::decode::tar::Origin::Chain);
+            let described: Vec<_> =
+                common.map(|entry| (entry.name.clone(), entry.size, entry.target.clone())).collect();
+            assert_eq!(described, second_opinion(bytes), "{file}");
+            assert!(archive.has_end && archive.fault.is_none(), "{file}");
+        }
+    }
+}
