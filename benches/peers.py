@@ -1,7 +1,7 @@
 """Pickles on which scanners differ most, read by this one, by its peers and by CPython's own unpickler in the same run.
 
-Prints the second table of docs/performance.md: CPU seconds (user and system, of the process and its children), peak
-memory and exit code. The files are made in a temporary folder and removed.
+Prints the second table of docs/performance.md: CPU seconds (user and system, of the process and its children), how many
+times those of this tool, and peak memory. The files are made in a temporary folder and removed.
 
 Usage: python3 benches/peers.py PYTHON [ROUNDS]
 PYTHON is the interpreter of an environment with: picklescan modelscan fickling aisbom-cli numpy scikit-learn
@@ -122,22 +122,22 @@ def peak_of(pid):
 
 def run(command):
     """Least CPU seconds of some rounds, peak MiB, exit code (None: stopped), standard output."""
-    best, peak, code, text = float("inf"), 0, 0, ""
+    best, peak, code, text = float("inf"), 0, 0, b""
     for _ in range(ROUNDS):
         before, start = cpu(), time.monotonic()
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tempfile.gettempdir())
         # Written to a pipe that somebody reads: a long report would block the child else.
         os.set_blocking(child.stdout.fileno(), False)
         pieces = []
         while child.poll() is None:
             peak = max(peak, peak_of(child.pid))
-            pieces.append(child.stdout.read() or "")
+            pieces.append(child.stdout.read() or b"")
             if time.monotonic() - start > PATIENCE:
                 child.kill()
             time.sleep(0.002)
-        pieces.append(child.stdout.read() or "")
+        pieces.append(child.stdout.read() or b"")
         child.wait()
-        best, code, text = min(best, cpu() - before), child.returncode, "".join(pieces)
+        best, code, text = min(best, cpu() - before), child.returncode, b"".join(pieces)
         if code < 0:
             return best, peak, None, text
         if best > 5:
@@ -149,31 +149,32 @@ def row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
+def cell(outcome, own):
+    """CPU seconds, how many times those of this tool, peak memory, the seconds are a lower bound for one that was stopped."""
+    seconds, peak, code, _ = outcome
+    least = "over " if code is None else ""
+    return f"{least}{seconds:.3f} s, {seconds / own:.1f}×, {peak:.0f} MiB"
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="modelaudit-peers-"))
     try:
-        row(["file", "MB", "reader", "CPU s", "to `pickle.load`", "times this tool", "peak MiB", "exit"])
-        row(["---", "---:", "---", "---:", "---:", "---:", "---:", "---:"])
+        row(["file", "MB", "CPython `pickle.load`", "modelaudit", "`--skip-payload`", *(name for name, _ in PEERS)])
+        row(["---"] + ["---:"] * (4 + len(PEERS)))
         for name, title, write in FILES:
             path = folder / name
             write(path)
             files = path.iterdir() if path.is_dir() else [path]
             size = sum(file.stat().st_size for file in files)
-            _, _, _, loaded = run([str(PYTHON), "-c", LOAD, str(path)])
-            load = float(loaded)
-            row([title, f"{size / 1e6:.1f}", "CPython `pickle.load`", f"{load:.3f}", "1.0", "", "", ""])
-            own = None
-            own_runs = [
-                ("modelaudit", [str(BINARY), "scan", "--jobs", "1", str(path)]),
-                ("modelaudit `--skip-payload`", [str(BINARY), "scan", "--jobs", "1", "--skip-payload", str(path)]),
-            ]
-            peers = [(peer, [str(PYTHON.parent / command[0]), *command[1:]]) for peer, make in PEERS for command in [make(str(path))]]
-            for reader, command in own_runs + peers:
-                seconds, peak, code, _ = run(command)
-                own = own or seconds
-                more = "> " if code is None else ""
-                exit_code = "stopped" if code is None else str(code)
-                row([title, "", reader, f"{more}{seconds:.3f}", f"{more}{seconds / load:.2f}", f"{more}{seconds / own:.1f}", f"{peak:.0f}", exit_code])
+            load = float(run([str(PYTHON), "-c", LOAD, str(path)])[3])
+            scan = [str(BINARY), "scan", "--jobs", "1", str(path)]
+            own = run(scan)
+            others = [run([*scan, "--skip-payload"])]
+            for _, make in PEERS:
+                program, *arguments = make(str(path))
+                others.append(run([str(PYTHON.parent / program), *arguments]))
+            cells = [cell(outcome, own[0]) for outcome in [own, *others]]
+            row([title, f"{size / 1e6:.1f}", f"{load:.3f} s, {load / own[0]:.1f}×", *cells])
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     finally:
         shutil.rmtree(folder)

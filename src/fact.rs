@@ -190,6 +190,20 @@ facts! {
         python2: bool,
     }
 
+    /// A Python object that a pickle would call which lies in the data of another one and is not loaded with it.
+    Dormant "dormant" match module key [module, function] {
+        /// Module as written in the file.
+        module: &'a str,
+        /// Attribute path inside the module as written.
+        function: &'a str,
+        /// The reconstructed call, capped.
+        call: &'a str,
+        /// As for `global`.
+        arguments: &'a str,
+        /// Protocol in force.
+        protocol: u64,
+    }
+
     /// Something about the shape of a pickle program that no ordinary writer produces.
     Opcode "opcode" match effect key [effect] {
         /// What it does, in the vocabulary that `data/rules/s2-pickle.toml` lists.

@@ -4,8 +4,7 @@
 //! hold for it are listed as related rules. Equal hits of one input are counted, not repeated.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -15,6 +14,7 @@ use serde_json::{Map, Value as Json};
 use super::globals::{Class, GlobalEntry, GlobalTable};
 use super::known::Use;
 use super::set::Set;
+use super::template::{placeholders, render};
 use super::watch::Watch;
 use super::{ClauseRow, Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
@@ -97,6 +97,7 @@ pub(super) struct Clause {
     like: Vec<(String, Pattern)>,
     message: String,
     form: Form,
+    rises_beside: String,
 }
 
 /// What becomes of a clause that holds.
@@ -180,6 +181,7 @@ impl Clause {
             like,
             message: row.message.clone(),
             form: Form::of(row).map_err(fail)?,
+            rises_beside: row.rises_beside.clone(),
         };
         clause.subjects(row, kind, globals).map_err(fail)?;
         Ok((kind, clause))
@@ -235,7 +237,7 @@ struct View<'f> {
 
 /// True for facts about the name of a Python object, which the table of globals judges.
 const fn is_named(kind: Kind) -> bool {
-    matches!(kind, Kind::Global | Kind::CodeReference)
+    matches!(kind, Kind::Global | Kind::CodeReference | Kind::Dormant)
 }
 
 impl<'f> View<'f> {
@@ -252,6 +254,9 @@ impl<'f> View<'f> {
         match *fact {
             Fact::Global { module, function, protocol, usage, .. } => {
                 named(module, function, globals.judge_use(module, function, protocol, Use::of(usage)))
+            }
+            Fact::Dormant { module, function, protocol, .. } => {
+                named(module, function, globals.judge(module, function, protocol))
             }
             Fact::CodeReference { module, function, python2, .. } => {
                 named(module, function, globals.judge(module, function, if python2 { 2 } else { 4 }))
@@ -322,8 +327,9 @@ pub struct Hit<'r> {
 struct Open<'r> {
     kind: Kind,
     hit: Hit<'r>,
-    template: &'r str,
-    yields: bool,
+    clause: &'r Clause,
+    /// The list that the name is on, for facts about names.
+    set: Option<&'static str>,
     names: Option<Vec<String>>,
 }
 
@@ -362,6 +368,7 @@ impl<'r> Judge<'r> {
     /// The hits in the order of their first occurrence, then those of the user's lists.
     #[must_use]
     pub fn finish(mut self) -> Vec<Hit<'r>> {
+        self.raise();
         self.fold_what_yields();
         let listed = self.watch.finish();
         self.open
@@ -376,7 +383,7 @@ impl<'r> Judge<'r> {
                     if more > 0 {
                         listed += &format!(" and {more} more");
                     }
-                    hit.message = render(open.template, &|field| (field == "names").then(|| listed.clone()));
+                    hit.message = render(&open.clause.message, &|field| (field == "names").then(|| listed.clone()));
                     hit.details.insert("names".into(), names.into_iter().take(MAX_NAMES).map(Json::from).collect());
                 }
                 hit
@@ -385,10 +392,21 @@ impl<'r> Judge<'r> {
             .collect()
     }
 
+    /// Gives hits their rule's own severity where the input has one on a name of the list that they rise beside.
+    fn raise(&mut self) {
+        let beside: HashSet<(&'static str, InputName)> =
+            self.open.iter().filter_map(|open| Some((open.set?, open.hit.name.clone()))).collect();
+        for open in self.open.iter_mut().filter(|open| !open.clause.rises_beside.is_empty()) {
+            if beside.iter().any(|(set, name)| *set == open.clause.rises_beside && *name == open.hit.name) {
+                open.hit.severity = open.hit.rule.severity;
+            }
+        }
+    }
+
     /// Lists a hit that yields beside the worst one on its input or on a member of it, instead of on its own.
     fn fold_what_yields(&mut self) {
         let (yielding, mut kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.open).into_iter().partition(|open| open.yields);
+            std::mem::take(&mut self.open).into_iter().partition(|open| open.clause.form == Form::Yielding);
         for open in yielding {
             let worse = kept.iter_mut().filter(|other| other.hit.severity > open.hit.severity);
             let beside = worse.filter(|other| other.hit.name.is_within(&open.hit.name));
@@ -465,8 +483,8 @@ impl<'r> Judge<'r> {
                 offsets: location.span.map(|span| span.offset).into_iter().collect(),
                 evidence: slot.2,
             },
-            template: &clause.message,
-            yields: clause.form == Form::Yielding,
+            clause,
+            set: view.global.map(|entry| entry.set),
             names: (clause.form == Form::Group).then(|| vec![name]),
         });
     }
@@ -539,44 +557,9 @@ fn spelling(symbol: &str) -> &'static str {
     if camel { "class" } else { "other" }
 }
 
-/// The names between `{` and `}`.
-fn placeholders(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
-}
-
-/// Fills a template. `[…]` is left out when a field inside it has no value; elsewhere an absent field is `?`.
-fn render(template: &str, field: &dyn Fn(&str) -> Option<String>) -> String {
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find(['[', '{']) {
-        let (plain, tail) = rest.split_at(at);
-        out.push_str(plain);
-        if let Some((inner, after)) = tail.strip_prefix('[').and_then(|tail| tail.split_once(']')) {
-            if placeholders(inner).all(|name| field(name).is_some()) {
-                out.push_str(&render(inner, field));
-            }
-            rest = after;
-        } else if let Some((name, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
-            out.push_str(&field(name).unwrap_or_else(|| "?".into()));
-            rest = after;
-        } else {
-            out.push_str(tail);
-            return out;
-        }
-    }
-    out + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn optional_parts_of_a_message_vanish_with_their_field() {
-        let fill = |name: &str| (name == "a").then(|| "A".to_owned());
-        assert_eq!(render("{a} is[: {b}][, {a}]", &fill), "A is, A");
-        assert_eq!(render("{b}!", &fill), "?!");
-    }
 
     #[test]
     fn classes_are_known_by_their_spelling() {

@@ -10,6 +10,7 @@ mod globals;
 mod known;
 mod matcher;
 mod set;
+mod template;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -132,6 +133,9 @@ pub struct ClauseRow {
     /// Says what follows from the worse findings on the input, where there are any: listed beside the worst of them then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub yields: bool,
+    /// A list of globals: where the input has a finding on a name of it, the severity is the rule's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rises_beside: String,
 }
 
 /// A row of data is wrong. Shipped rows cannot be: a test compiles them.

@@ -1,13 +1,13 @@
 //! Pickles inside the literals of a pickle: given to a loader, or lying there.
 //!
 //! What a loader is given runs while the outer pickle loads; its facts are stated as if it stood in the file. What
-//! only lies there is stated if it is a whole pickle that imports and calls: a payload that waits for its second
-//! stage. Anything else that begins like a pickle is data.
+//! only lies there and is a whole pickle is dormant: the calls that it would make are stated as such, a payload that
+//! may wait for its second stage. Anything else that begins like a pickle is data.
 
 use super::facts::{self, Place, Verdicts};
 use super::salvage::is_plausible;
 use crate::bytes::ReadAt;
-use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, Role, canonical, decoded};
+use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded};
 use crate::fact::Fact;
 use crate::formats::Scan;
 
@@ -63,11 +63,8 @@ fn look(
             // Raw storages follow the pickles of a checkpoint.
             Purpose::Loaded(_, true) if at > 0 && !stopped && machine.names().all().is_empty() => return found,
             Purpose::Data => {
-                if reaches_interpreter(&machine) {
-                    let detail = format!("{} bytes", source.len());
-                    let effect = Fact::Opcode { effect: "nested-pickle", opcode: "", detail: &detail, stream };
-                    scan.fact(place.offset(nested.at), 0, effect);
-                }
+                dormant(scan, &machine, place.offset(nested.at));
+                return "opaque";
             }
             Purpose::Loaded(..) | Purpose::Unmarshalled | Purpose::Text(_) => {}
         }
@@ -154,19 +151,18 @@ fn does_something(machine: &Machine<'_>) -> bool {
     machine.calls() > 0 && !machine.names().all().is_empty() && is_plausible(machine)
 }
 
-/// True if the pickle calls into the interpreter or the operating system, which data that waits to be unpickled by
-/// its owner does not.
-fn reaches_interpreter(machine: &Machine<'_>) -> bool {
+/// States what a pickle that nobody loads would call.
+fn dormant(scan: &mut Scan<'_>, machine: &Machine<'_>, at: u64) {
     let names = machine.names();
-    names.uses().iter().filter(|entry| entry.invoked).filter_map(|entry| names.get(entry.name)).any(|name| {
-        let root = canonical(&name.module).split('.').next().unwrap_or_default().to_owned();
-        let system = ["os", "posix", "nt", "sys", "subprocess", "importlib", "runpy", "pty", "shutil", "socket", "ctypes"];
-        let words = ["eval", "exec", "compile", "open", "__import__", "execfile", "breakpoint", "input"];
-        system.contains(&root.as_str())
-            || (root == "builtins" && words.contains(&name.function.as_str()))
-            || matches!(
-                name.role,
-                Role::GetAttr | Role::Import | Role::ImportModule | Role::Locate | Role::Unmarshal | Role::Unpickle
-            )
-    })
+    for entry in names.uses().iter().filter(|entry| entry.invoked) {
+        let Some(name) = names.get(entry.name) else { continue };
+        let fact = Fact::Dormant {
+            module: &name.module,
+            function: &name.function,
+            call: &entry.call,
+            arguments: entry.arguments,
+            protocol: u64::from(name.protocol),
+        };
+        scan.fact(at, 0, fact);
+    }
 }
