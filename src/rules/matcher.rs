@@ -4,7 +4,7 @@
 //! hold for it are listed as related rules. Equal hits of one input are counted, not repeated.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -330,7 +330,7 @@ struct Open<'r> {
     clause: &'r Clause,
     /// The list that the name is on, for facts about names.
     set: Option<&'static str>,
-    names: Option<Vec<String>>,
+    names: Option<BTreeSet<String>>,
 }
 
 /// Judges the facts of one top-level input and everything inside it.
@@ -375,9 +375,8 @@ impl<'r> Judge<'r> {
             .into_iter()
             .map(|open| {
                 let mut hit = open.hit;
-                if let Some(mut names) = open.names {
-                    names.sort();
-                    hit.evidence = names.join("\u{1f}");
+                if let Some(names) = open.names {
+                    hit.evidence = names.iter().map(String::as_str).collect::<Vec<_>>().join("\u{1f}");
                     let more = names.len().saturating_sub(MAX_NAMES);
                     let mut listed = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
                     if more > 0 {
@@ -448,8 +447,8 @@ impl<'r> Judge<'r> {
             if open.hit.offsets.len() < MAX_OFFSETS {
                 open.hit.offsets.extend(location.span.map(|span| span.offset));
             }
-            if let Some(names) = open.names.as_mut().filter(|names| !names.contains(&name) && names.len() < MAX_HITS) {
-                names.push(name);
+            if let Some(names) = open.names.as_mut().filter(|names| names.len() < MAX_HITS) {
+                names.insert(name);
             }
             // The worst occurrence speaks for all.
             if clause.severity > open.hit.severity && open.names.is_none() {
@@ -485,7 +484,7 @@ impl<'r> Judge<'r> {
             },
             clause,
             set: view.global.map(|entry| entry.set),
-            names: (clause.form == Form::Group).then(|| vec![name]),
+            names: (clause.form == Form::Group).then(|| BTreeSet::from([name])),
         });
     }
 }

@@ -15,10 +15,13 @@ use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
 
 /// Opcodes between two looks at the budget.
 const STRIDE: u64 = 4096;
-/// Values on the stack. A tuple of millions of numbers is written by putting all of them there.
-pub(super) const MOST_STACK: usize = 8 << 20;
+/// Values on the stack. A tuple of millions of numbers is written by putting all of them there; the deepest ones are
+/// forgotten, and the stream goes on.
+pub(super) const MOST_STACK: usize = 4 << 20;
+/// Marks on the stack. Values are nested some hundred levels deep at most.
+pub(super) const MOST_MARKS: usize = 1 << 16;
 /// Bytes of literals that evaluation may touch in one stream.
-const MOST_EVALUATED: usize = 64 << 20;
+const MOST_EVALUATED: usize = 32 << 20;
 /// Longest literal that evaluation looks at.
 pub(super) const LONGEST_LITERAL: usize = 1 << 20;
 /// Shortest string constant that is kept.
@@ -92,6 +95,8 @@ pub struct Machine<'s> {
     pub(super) marks: Vec<usize>,
     /// Stack depth at the last mark: nothing below it can be taken.
     pub(super) fence: usize,
+    /// True if something was forgotten at the bottom of the stack that may matter.
+    pub(super) forgotten: bool,
     pub(super) memo: Memo,
     pub(super) cells: Cells,
     pub(super) names: Names,
@@ -131,6 +136,7 @@ impl<'s> Machine<'s> {
             stack: Vec::new(),
             marks: Vec::new(),
             fence: 0,
+            forgotten: false,
             memo: Memo::default(),
             cells: Cells::default(),
             names: Names::default(),
@@ -160,6 +166,7 @@ impl<'s> Machine<'s> {
         self.stack.clear();
         self.marks.clear();
         self.fence = 0;
+        self.forgotten = false;
         self.memo.clear();
         self.cells.clear();
         self.names.clear();
@@ -255,6 +262,12 @@ impl<'s> Machine<'s> {
     pub fn exhausted(&self) -> Option<Exceeded> {
         if self.names.is_full() {
             return Some(Exceeded { what: "imported names", limit: super::names::MOST_NAME_BYTES as u64 });
+        }
+        if self.forgotten {
+            return Some(Exceeded { what: "values on the pickle stack", limit: MOST_STACK as u64 });
+        }
+        if self.memo.missed() {
+            return Some(Exceeded { what: "memo entries", limit: super::memo::MOST_ENTRIES });
         }
         if self.evidence.dropped_file {
             return Some(Exceeded { what: "arrays in files", limit: super::evidence::MOST_FILES as u64 });

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::role::{Role, role};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
-const MOST_NAMES: usize = 1 << 20;
+const MOST_NAMES: usize = 1 << 16;
 /// Bytes of names, and of string arguments, that are kept for one stream.
-pub(super) const MOST_NAME_BYTES: usize = 64 << 20;
-const MOST_TEXT_BYTES: usize = 16 << 20;
+pub(super) const MOST_NAME_BYTES: usize = 8 << 20;
+const MOST_TEXT_BYTES: usize = 8 << 20;
 /// Further uses of the same kind whose offsets are kept.
 const MOST_SITES: usize = 4;
 /// Longest module or attribute path that is kept.

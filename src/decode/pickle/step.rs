@@ -1,12 +1,12 @@
 //! What each opcode does to stack, marks and memo, with the checks and the order of the C unpickler.
 
-use super::machine::{By, End, MOST_STACK, Machine, Persistence};
+use super::machine::{By, End, MOST_MARKS, MOST_STACK, Machine, Persistence};
 use super::names::Naming;
 use super::opcode as op;
 use super::reader::{Extent, Token};
 use super::text::{self, Integer};
 use super::value::{Far, Kind, Value};
-use crate::bytes::{Exceeded, Malformed};
+use crate::bytes::Malformed;
 
 /// Memo indices from here on make `CPython` allocate a gigabyte for the table alone.
 const HUGE_INDEX: u64 = 1 << 26;
@@ -131,10 +131,26 @@ impl Machine<'_> {
 
     pub(super) fn push(&mut self, value: Value) -> Result<(), End> {
         if self.stack.len() >= MOST_STACK {
-            return Err(Exceeded { what: "values on the pickle stack", limit: MOST_STACK as u64 }.into());
+            self.forget_values();
         }
         self.stack.push(value);
         Ok(())
+    }
+
+    /// Forgets the deeper half of the stack: a flood must neither cost memory nor hide what comes behind it. Literals
+    /// that lie so deep become items of a container too long to be looked at; anything else is said to be missed.
+    #[cold]
+    fn forget_values(&mut self) {
+        let half = self.stack.len() / 4 * 2;
+        let harmless = |value: Value| {
+            matches!(
+                value,
+                Value::None | Value::Bool(_) | Value::Int(_) | Value::Number(_) | Value::Str(_) | Value::Bytes(_)
+            )
+        };
+        self.forgotten |= !self.stack.drain(..half).all(harmless);
+        self.marks.iter_mut().for_each(|mark| *mark = mark.saturating_sub(half));
+        self.fence = self.fence.saturating_sub(half);
     }
 
     fn underflow(&mut self, by: By) -> End {
@@ -159,8 +175,9 @@ impl Machine<'_> {
     }
 
     fn mark(&mut self) -> Result<(), End> {
-        if self.marks.len() >= MOST_STACK {
-            return Err(Exceeded { what: "marks on the pickle stack", limit: MOST_STACK as u64 }.into());
+        if self.marks.len() >= MOST_MARKS {
+            self.marks.drain(..MOST_MARKS / 2);
+            self.forgotten = true;
         }
         self.marks.push(self.stack.len());
         self.fence = self.stack.len();
@@ -244,7 +261,8 @@ impl Machine<'_> {
         if index >= HUGE_INDEX && index / 16 > self.memo.entries() {
             self.odd("expansion", by, |_| format!("memo slot {index}"));
         }
-        Ok(self.memo.put(index, top)?)
+        self.memo.put(index, top);
+        Ok(())
     }
 
     /// POP takes a mark if that is what lies on top.
