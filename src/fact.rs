@@ -137,8 +137,8 @@ facts! {
         invoked_by: &'a str,
         /// True if loading calls it, by an opcode or through a helper that calls its argument.
         invoked: bool,
-        /// `called` (as a function), `instantiated` (`__new__` only, or state restored), `referenced` (stored),
-        /// `discarded` (popped, but imported all the same).
+        /// `called` (as a function), `instantiated` (`__new__` only, or state restored), `passed` (to a function that is
+        /// called), `referenced` (stored), `discarded` (popped, but imported all the same).
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
         /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders `clean`, `dirty` or `opaque`; else empty.

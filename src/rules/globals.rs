@@ -22,6 +22,8 @@ use super::aliases::{canonical, from_python2};
 use super::known::{self, Use};
 use super::set::Set;
 
+/// The list of functions that files keep and do not call.
+const STORED: &str = "stored-globals";
 /// The item form for the names of a package that are spelled like classes.
 const CLASS_PATTERN: &str = "<class>";
 /// Components that a module name inside a dotted attribute path can have (`concurrent.futures.thread`).
@@ -323,11 +325,11 @@ impl GlobalTable {
 
     /// What the shipped lists say about one spelling; `written` is the file's own, where it differs.
     fn vote(&self, module: &str, name: &str, written: Option<(&str, &str)>, usage: Use) -> Option<Vote> {
-        if let Some(entry) = self.exact.get(&(module, name)) {
-            return Some(Vote { named: true, entry: *entry });
-        }
-        if let Some(entry) = self.walk(module, name).or_else(|| self.method(module, name)) {
-            return Some(Vote { named: true, entry });
+        let exact = self.exact.get(&(module, name)).copied();
+        if let Some(entry) = exact.or_else(|| self.walk(module, name)).or_else(|| self.method(module, name)) {
+            // What is kept as a value was written to be called by its owner, with arguments of his.
+            let kept = entry.set == STORED && usage == Use::Called;
+            return Some(Vote { named: true, entry: if kept { UNKNOWN } else { entry } });
         }
         let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
         let denied = star.is_some_and(|entry| !entry.class.is_mild());
@@ -342,7 +344,9 @@ impl GlobalTable {
         if !plain || !name.split('.').all(|part| is_class_name(part) && !self.reexported.contains(part)) {
             return None;
         }
+        // A name that is only spelled like a class says nothing of what calling it does.
         let pattern = scopes(module).find_map(|scope| self.classes.get(scope)).copied();
+        let pattern = pattern.filter(|entry| usage != Use::Called || entry.class == Class::Safe);
         let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(LIKELY))?;
         Some(Vote { named: false, entry })
     }

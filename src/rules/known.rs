@@ -50,6 +50,8 @@ pub enum Use {
     Called,
     /// As a class of instances: `__new__` runs, and what restores their state.
     Instantiated,
+    /// As an argument of a function that is called and may call it.
+    Passed,
     /// As a value.
     Referenced,
 }
@@ -61,6 +63,7 @@ impl Use {
         match usage {
             "called" => Self::Called,
             "instantiated" => Self::Instantiated,
+            "passed" => Self::Passed,
             _ => Self::Referenced,
         }
     }
@@ -96,7 +99,7 @@ impl Known {
     pub(super) fn entry(self, usage: Use) -> GlobalEntry {
         let harmless = GlobalEntry { set: KNOWN, class: Class::Framework, reason: "class of a known package" };
         let (effect, set, class) = match usage {
-            Use::Called => (self.called, JUDGED, Class::Denied),
+            Use::Called | Use::Passed => (self.called, JUDGED, Class::Denied),
             Use::Instantiated if self.restored.is_some_and(|effect| effect >= WORST) => {
                 (self.restored, RUNS, Class::Gadget)
             }
@@ -104,7 +107,7 @@ impl Known {
             Use::Referenced => return harmless,
         };
         let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else { return harmless };
-        GlobalEntry { set, class, reason: if usage == Use::Called { calling } else { restoring } }
+        GlobalEntry { set, class, reason: if usage == Use::Instantiated { restoring } else { calling } }
     }
 }
 

@@ -52,6 +52,7 @@ const SETS: &[(&str, &str)] = &[
     ("safe-globals", include_str!("../../data/sets/safe-globals.txt")),
     ("shutil-globals", include_str!("../../data/sets/shutil-globals.txt")),
     ("socket-globals", include_str!("../../data/sets/socket-globals.txt")),
+    ("stored-globals", include_str!("../../data/sets/stored-globals.txt")),
     ("subprocess-globals", include_str!("../../data/sets/subprocess-globals.txt")),
     ("sys-globals", include_str!("../../data/sets/sys-globals.txt")),
     ("telnet-globals", include_str!("../../data/sets/telnet-globals.txt")),

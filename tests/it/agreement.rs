@@ -31,8 +31,8 @@ fn run(program: Vec<u8>) -> Case {
     let label = |module: &str, function: &str| format!("{module} {function}");
     let fetched = names.all().iter().map(|name| (label(&name.module, &name.function), name.named)).collect();
     let mut invoked = BTreeMap::new();
-    // Setting a state is no call of the class.
-    for used in names.uses().iter().filter(|used| used.by != "BUILD") {
+    // Setting a state is no call of the class, nor is handing it to a function.
+    for used in names.uses().iter().filter(|used| used.by != "BUILD" && used.usage != "passed") {
         let name = names.get(used.name).unwrap();
         *invoked.entry(label(&name.module, &name.function)).or_default() += used.count;
     }

@@ -79,6 +79,8 @@ impl Machine<'_> {
         if role == Role::Plain {
             self.note_use(id, "called", by, "", (callable, arguments));
             self.feed_items(arguments);
+            self.pass_on(arguments, by, depth);
+            self.pass_on(keywords, by, depth);
             return self.call_node(callable, arguments, keywords);
         }
         let outcome = match self.cells.items(arguments) {
@@ -133,6 +135,12 @@ impl Machine<'_> {
             Role::Instance => {
                 if let Value::Global(class) = item(0) {
                     self.note_use(class, "instantiated", by, "", (item(0), Value::Unknown));
+                }
+                // `_reconstructor` hands the state to `__init__` of the base, if there is one.
+                if let (3, Value::Global(base)) = (items.len(), item(1))
+                    && self.names.get(base).is_some_and(|name| name.function != "object" && name.function != "tuple")
+                {
+                    self.note_use(base, "called", by, "", (item(1), Value::Unknown));
                 }
                 let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
                 Outcome::resolved(Some(self.instance_node(item(0), rest, Value::None)))
@@ -419,8 +427,11 @@ impl Machine<'_> {
                 self.note_use(id, "instantiated", by, "", (class, arguments));
                 self.feed_items(arguments);
             }
-            // A class that the stream makes by a call is judged by what made it.
-            Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {}
+            // A class that the stream makes is judged by what made it; what else a call returns is not known.
+            Value::Node(_) if self.makes_class(class) => {}
+            Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {
+                return self.unresolved_call(class, arguments, by);
+            }
             Value::Unknown => return self.unresolved_call(class, arguments, by),
             _ => {
                 self.odd("newobj-on-function", by, |machine| machine.describe_call(class, arguments).0);

@@ -7,25 +7,6 @@ use super::opcode as op;
 use super::role::{Role, canonical};
 use super::value::{Kind, Value};
 
-/// Attributes through which Python itself calls an object or decides what it is.
-const HOOKS: &[&[u8]] = &[
-    b"__setstate__",
-    b"__reduce__",
-    b"__reduce_ex__",
-    b"__class__",
-    b"__del__",
-    b"__call__",
-    b"__getattr__",
-    b"__getattribute__",
-    b"__setattr__",
-    b"__new__",
-    b"__init__",
-    b"__iter__",
-    b"__getitem__",
-    b"__setitem__",
-    b"__hash__",
-    b"__eq__",
-];
 /// What a stream may put into imported objects and be followed: how many, how long a name, how deep.
 const MOST_PLANTS: usize = 65_536;
 const LONGEST_PLANT: usize = 512;
@@ -411,7 +392,7 @@ impl Machine<'_> {
     }
 
     /// The entry `name` in the states that BUILD gave an object, the last one first.
-    fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
+    pub(super) fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
         let mut link = self.cells.field(object, 4);
         for _ in 0..64 {
             if self.cells.kind(link) != Some(Kind::State) {
@@ -471,37 +452,6 @@ impl Machine<'_> {
         self.add_state(target, state);
         self.log_build(target, state);
         None
-    }
-
-    /// Entries of a state through which Python would call what the stream puts there.
-    pub(super) fn note_hooks(&mut self, state: Value, by: By) {
-        let is_dict = self.cells.kind(state) == Some(Kind::Dict);
-        if is_dict && !self.cells.any(state, |value| self.is_callable(value)) {
-            return;
-        }
-        for (key, value) in self.state_pairs(state) {
-            if self.is_callable(value) {
-                let Some(name) = self.content(key, 64) else { continue };
-                if HOOKS.contains(&name.as_slice()) {
-                    self.odd("build-dunder", by, |machine| {
-                        format!("{} = {}", String::from_utf8_lossy(&name), machine.show(value))
-                    });
-                }
-            }
-        }
-    }
-
-    /// A planted method that an opcode would call.
-    fn hook(&self, object: Value, name: &[u8]) -> Option<Value> {
-        if self.cells.field(object, 4) == Value::None {
-            return None;
-        }
-        self.state_entry(object, name).filter(|&value| self.is_callable(value))
-    }
-
-    /// True for imported objects and results of calls, which may be functions.
-    pub(super) fn is_callable(&self, value: Value) -> bool {
-        matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call)
     }
 
     /// APPEND(S), SETITEM(S) and ADDITEMS on something that is no list, dict or set.

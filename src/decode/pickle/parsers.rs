@@ -2,6 +2,7 @@
 
 use super::lookup::MOST_STATE;
 use super::machine::{By, Machine};
+use super::role::Role;
 use super::value::{Kind, Value};
 
 /// Package whose objects do that.
@@ -24,7 +25,10 @@ impl Machine<'_> {
             }) && !self.mentions(state),
             _ => false,
         };
-        if distribution && !readable {
+        // An object out of a container or a call that is not followed may be a distribution.
+        let hidden =
+            !readable && state != Value::None && self.is_hidden(target) && self.cells.kind(state) != Some(Kind::Tuple);
+        if distribution && !readable || hidden {
             self.odd("state-code", by, |machine| format!("state of {} cannot be read", machine.show(target)));
             return;
         }
@@ -48,6 +52,14 @@ impl Machine<'_> {
             let named = name.function.ends_with(SUFFIX);
             named || inside && name.function.starts_with(PREFIX)
         })
+    }
+
+    /// True if it cannot be told of which class the object is.
+    fn is_hidden(&self, target: Value) -> bool {
+        target == Value::Unknown
+            || self.called_role(target).is_some_and(|role| {
+                matches!(role, Role::Forward { .. } | Role::Function | Role::GetItem | Role::BoundGetItem)
+            })
     }
 
     /// True if all keys of a dict are texts of the file, and not more than are compared.

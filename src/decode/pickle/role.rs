@@ -215,7 +215,7 @@ fn builtin(function: &str) -> Role {
         "type" => Role::ClassMaker,
         "object.__new__" => Role::NewObj,
         "open" | "file" => Role::Open,
-        "chr" | "unichr" | "ord" | "str" | "unicode" | "bytes" | "bytearray" | "list" | "tuple" | "dict"
+        "chr" | "unichr" | "ord" | "str" | "unicode" | "bytes" | "bytearray" | "list" | "tuple" | "dict" | "next"
         | "reversed" | "slice" | "int" | "format" | "hex" | "ascii" | "repr" | "set" | "frozenset" => Role::Function,
         "bytes.fromhex" | "bytearray.fromhex" => Role::Decoder,
         _ if ["str.", "bytes.", "bytearray.", "unicode."].iter().any(|of| function.starts_with(of)) => {

@@ -252,6 +252,11 @@ impl Machine<'_> {
                 }
                 Some(self.list(&values))
             }
+            // The next of several depends on how many were taken before.
+            "next" => match self.sequence(first)?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            },
             "int" => {
                 let text = String::from_utf8(self.whole(first?)?).ok()?;
                 let radix = match items.get(1) {

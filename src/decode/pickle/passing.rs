@@ -1,0 +1,66 @@
+//! Callables as arguments: what a function that nothing is known of may do with them.
+
+use super::machine::{By, Machine};
+use super::role::{Pass, Role};
+use super::value::{Kind, Value};
+
+/// Arguments of a call, and items of each, that are looked at for something to call.
+const MOST_PASSED: usize = 16;
+
+impl Machine<'_> {
+    /// A function that nothing is known of may call what it is given: what has been prepared to be called counts as
+    /// called, be it handed over itself, in a container, or as an attribute of an object.
+    pub(super) fn pass_on(&mut self, arguments: Value, by: By, depth: u8) {
+        for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(MOST_PASSED) {
+            self.pass(item, by, depth);
+            let held = match self.cells.kind(item) {
+                Some(Kind::Instance | Kind::Call) => self.cells.field(self.cells.field(item, 4), 1),
+                _ => item,
+            };
+            for inner in self.cells.items(held).unwrap_or_default().into_iter().take(MOST_PASSED) {
+                self.pass(inner, by, depth);
+            }
+        }
+    }
+
+    fn pass(&mut self, value: Value, by: By, depth: u8) {
+        match value {
+            Value::Global(id) => drop(self.note_use(id, "passed", by, "", (value, Value::Unknown))),
+            _ if self.is_prepared(value) => {
+                self.invoke(value, Value::Unknown, Value::None, by, depth.saturating_add(1));
+            }
+            _ => {}
+        }
+    }
+
+    /// True for objects that only exist to be called.
+    fn is_prepared(&self, value: Value) -> bool {
+        self.called_role(value).is_some_and(|role| match role {
+            Role::Partial
+            | Role::MethodCaller
+            | Role::AttrGetter
+            | Role::GetAttr
+            | Role::BoundGetAttr
+            | Role::FunctionMaker => true,
+            // What comes out of a container may be any of its items.
+            Role::Function | Role::Forward { pass: Pass::Opaque, .. } => {
+                let arguments = self.cells.items(self.cells.field(value, 2)).unwrap_or_default();
+                arguments.iter().any(|&argument| self.cells.any(argument, |item| self.is_callable(item)))
+            }
+            _ => false,
+        })
+    }
+
+    /// True for a class that the stream makes.
+    pub(super) fn makes_class(&self, value: Value) -> bool {
+        self.called_role(value).is_some_and(|role| matches!(role, Role::ClassMaker | Role::TypeByName))
+    }
+
+    /// What made the result of a call, if a name did.
+    pub(super) fn called_role(&self, value: Value) -> Option<Role> {
+        match self.cells.field(value, 1) {
+            Value::Global(id) if self.cells.kind(value) == Some(Kind::Call) => self.names.get(id).map(|name| name.role),
+            _ => None,
+        }
+    }
+}
