@@ -10,6 +10,7 @@
 
 pub mod bytecode;
 pub mod codec;
+pub mod hdf5;
 pub mod marshal;
 pub mod npy;
 pub mod pickle;

@@ -42,6 +42,7 @@ formats! {
     pytorch_legacy,
     pytorch_export,
     npz,
+    hdf5,
     archive_zip,
     pytorch_tar,
     archive_tar;
