@@ -79,7 +79,13 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     };
     let detail = format!("superblock version {}{user}", file.version);
     scan.whole(Fact::Component { name: FORMAT.name, detail: &detail });
-    Walk { file: &file, paths: Paths::default(), seen: HashSet::new(), pickled: HashSet::new(), told: 0 }.run(scan)?;
+    let mut walk =
+        Walk { file: &file, paths: Paths::default(), seen: HashSet::new(), pickled: HashSet::new(), told: 0, keras: false };
+    walk.run(scan)?;
+    if walk.keras {
+        // Silence about layers that may hold code would be taken for their absence.
+        scan.halt(&Halt::Unsupported("the layers that Keras makes of model_config"));
+    }
     let end = file.end.min(source.len());
     if file.end > source.len() {
         return Err(Malformed { at: source.len(), what: "the file is shorter than its superblock says" }.into());
@@ -98,10 +104,12 @@ struct Walk<'f> {
     pickled: HashSet<hdf5::Range>,
     /// Faults so far.
     told: u32,
+    /// True if the root holds the configuration of a Keras model.
+    keras: bool,
 }
 
 impl Walk<'_> {
-    fn run(mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
+    fn run(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
         self.seen.insert(self.file.root);
         self.paths.root(self.file.root);
         let mut next = 0;
@@ -140,10 +148,11 @@ impl Walk<'_> {
     fn object(&mut self, scan: &mut Scan<'_>, number: usize, object: &Object) -> Result<(), Halt> {
         let path = self.paths.of(number);
         let mut objects = false;
-        let Self { file, pickled, .. } = self;
+        let Self { file, pickled, keras, .. } = self;
         file.attributes(object, |attribute| {
             objects |= pickles::says_objects(file, &attribute)?;
             if number == 0 {
+                *keras |= attribute.name == "model_config";
                 describe(scan, file, &attribute)?;
             }
             pickles::attribute(scan, file, &path, &attribute, pickled)
