@@ -124,6 +124,8 @@ pub struct Tool {
     pub version: String,
     /// Digest of the rules, sets and patterns in force: `sha256:…`.
     pub rules_digest: String,
+    /// Digest of the table of known Python names: `sha256:…`. The rules' digest covers it too.
+    pub names_digest: String,
 }
 
 /// What a renderer needs to know of a rule that this run reported.

@@ -15,7 +15,7 @@ use crate::escape::{CAP, printable};
 use crate::finding::{Finding, State};
 use crate::policy::Policy;
 use crate::report::{Asset, Coverage, Report, Status, Tool};
-use crate::rules::{RuleSet, order};
+use crate::rules::{NamesTable, RuleSet, order};
 use crate::scan::{self, Options, Outcome};
 use crate::target::{Plan, Pointed, Target};
 
@@ -140,6 +140,7 @@ impl Run<'_> {
                 name: "modelaudit".into(),
                 version: env!("CARGO_PKG_VERSION").into(),
                 rules_digest: self.rules.digest(),
+                names_digest: NamesTable::shipped().digest.into(),
             },
             verdict: crate::report::Verdict::Pass,
             fail_on: self.settings.fail_on.value,

@@ -183,6 +183,9 @@ fn block(page: &mut Page<'_>, finding: &Finding, diff: bool, explain: bool, verb
     if explain && !finding.fix.is_empty() {
         page.labelled("    ", "fix: ", DIM, &phrase::one_line(&finding.fix, PROSE_CAP))?;
     }
+    if let Some(allow) = finding.details.get("allow").and_then(serde_json::Value::as_str) {
+        page.labelled("    ", "allow", DIM, &allow_entry(allow))?;
+    }
     let mut also: Vec<String> = finding.related_rules.iter().take(20).map(|code| printable(code, 20)).collect();
     also.extend((finding.occurrences > 1).then(|| format!("{} occurrences", finding.occurrences)));
     if !also.is_empty() {
@@ -192,6 +195,12 @@ fn block(page: &mut Page<'_>, finding: &Finding, diff: bool, explain: bool, verb
         Some(suppression) => page.labelled("    ", "suppressed by", DIM, &decision(suppression)),
         None => Ok(()),
     }
+}
+
+/// The entry that allows what a finding is about, on one line: an inline table under `pickle_rules`.
+fn allow_entry(allow: &str) -> String {
+    let lines: Vec<String> = allow.lines().skip(1).map(|line| printable(line, MESSAGE_CAP)).collect();
+    format!("it, if it is yours, in [pickle_rules.safe]: {}", lines.join("  "))
 }
 
 /// A message whose call stands on a line of its own need not say it twice.

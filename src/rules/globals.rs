@@ -463,7 +463,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// Identifiers joined by dots.
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.split('.').all(is_identifier)
 }
 

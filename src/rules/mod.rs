@@ -6,6 +6,7 @@
 pub mod doc;
 
 mod aliases;
+mod clause;
 mod globals;
 mod known;
 mod matcher;
@@ -29,7 +30,7 @@ pub use watch::Watchlist;
 use crate::fact::Kind;
 use crate::finding::Severity;
 use crate::report::RuleInfo;
-use matcher::Clause;
+use clause::Clause;
 
 /// The rows of `data/rules/` as one JSON document, in the order of their codes. `tests/it/generated.rs` writes it:
 /// parsing the TOML at every start would take longer than scanning most files.

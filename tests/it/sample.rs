@@ -21,7 +21,12 @@ pub(crate) fn all() -> Vec<(&'static str, Report)> {
 pub(crate) fn empty() -> Report {
     Report {
         schema_version: 1,
-        tool: Tool { name: "modelaudit".into(), version: "0.1.0".into(), rules_digest: "sha256:00ff".into() },
+        tool: Tool {
+            name: "modelaudit".into(),
+            version: "0.1.0".into(),
+            rules_digest: "sha256:00ff".into(),
+            names_digest: "sha256:ff00".into(),
+        },
         verdict: Verdict::Pass,
         fail_on: Some(Severity::Medium),
         start_time: 0.0,

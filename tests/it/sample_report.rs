@@ -47,6 +47,7 @@ pub(crate) fn empty() -> Report {
             name: "modelaudit".into(),
             version: "0.1.0".into(),
             rules_digest: "sha256:00112233445566778899aabbccddeeff".into(),
+            names_digest: "sha256:ffeeddccbbaa99887766554433221100".into(),
         },
         verdict: Verdict::Pass,
         fail_on: Some(Severity::Medium),

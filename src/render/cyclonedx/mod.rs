@@ -137,7 +137,10 @@ fn metadata(report: &Report, options: &Options) -> Metadata {
 fn tool(report: &Report) -> Component {
     let (name, version) = (wording::line(&report.tool.name, 255), wording::line(&report.tool.version, 100));
     let mut tool = Component::new(Classification::Application, &name, &version, None);
-    tool.properties = Some(Properties(vec![property("rules_digest", &report.tool.rules_digest)]));
+    tool.properties = Some(Properties(vec![
+        property("rules_digest", &report.tool.rules_digest),
+        property("names_digest", &report.tool.names_digest),
+    ]));
     tool.external_references = links::home().map(|home| references(ExternalReferenceType::Vcs, home));
     tool
 }

@@ -204,7 +204,7 @@ fn cleanse(report: &mut Report) {
     if let Some(Checkout { repository, revision, branch }) = checkout {
         [repository, revision, branch].into_iter().flatten().for_each(clean);
     }
-    for text in [&mut tool.version, &mut tool.rules_digest] {
+    for text in [&mut tool.version, &mut tool.rules_digest, &mut tool.names_digest] {
         clean(text);
     }
     if let Some(Diff { mode, base, merge_base, head, full_scan_reason, changed, fixed }) = diff {

@@ -68,6 +68,7 @@ fn tool() -> Map<String, Value> {
             "name": { "const": "modelaudit" },
             "version": text("Version."),
             "rules_digest": text("Digest of the rules, sets and patterns in force: `sha256:…`."),
+            "names_digest": text("Digest of the table of known Python names: `sha256:…`."),
         }),
     )
 }

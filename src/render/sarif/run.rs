@@ -185,6 +185,7 @@ pub(super) fn properties(report: &Report, selection: &Selection<'_>) -> Property
         ("findingsSuppressed".to_owned(), json!(selection.suppressed)),
         ("findingsFixed".to_owned(), json!(selection.fixed)),
         ("rulesDigest".to_owned(), json!(wording::line(&report.tool.rules_digest, 100))),
+        ("namesDigest".to_owned(), json!(wording::line(&report.tool.names_digest, 100))),
     ]);
     PropertyBag::builder().additional_properties(more).build()
 }
