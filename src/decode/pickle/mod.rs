@@ -28,6 +28,7 @@ mod render;
 mod role;
 mod step;
 mod strings;
+mod wrapper;
 
 pub use codec::decoded;
 pub use evidence::{
