@@ -11,7 +11,7 @@
 use super::evidence::{Array, ArrayPlace};
 use super::machine::{By, End, Machine, STRIDE};
 use super::memo::Memo;
-use super::names::{Spelling, spelling};
+use super::names::{LONGEST_NAME, Name, Spelling, spelling};
 use super::reader::Token;
 use super::value::{Kind, Value};
 use super::wrapper::{ItemSize, Wrapper};
@@ -33,7 +33,15 @@ pub(super) struct Parting {
     at: u64,
 }
 
-impl<'s> Machine<'s> {
+/// False for a name that Python would not find in a second reading: it is none, or it is the type of the elements of an
+/// object array, which is named through the memo and so comes out as something else.
+#[must_use]
+pub fn may_exist(name: &Name) -> bool {
+    let known = name.function != "dtype" || name.module.split('.').next() == Some("numpy");
+    known && name.module.len() < LONGEST_NAME && spelling(&name.module) != Spelling::Invalid
+}
+
+impl Machine<'_> {
     /// Sets whether the loader is joblib's and takes arrays out of the stream. Any other one reads opcodes only.
     pub fn read_arrays(&mut self, yes: bool) {
         self.reads_arrays = yes;
@@ -83,11 +91,7 @@ impl<'s> Machine<'s> {
             let fatal = fresh.iter().any(|anomaly| anomaly.at >= from && FATAL.contains(&anomaly.effect));
             told = self.evidence.anomalies.len();
             let imported = self.names.all().get(named..).unwrap_or_default();
-            let missing = imported.iter().any(|name| {
-                spelling(&name.module) == Spelling::Invalid
-                    // The element type of an object array is named through the memo, which is another one here.
-                    || name.function == "dtype" && name.module.split('.').next() != Some("numpy")
-            });
+            let missing = imported.iter().any(|name| !may_exist(name));
             named = self.names.all().len();
             if fatal || missing {
                 return Some(End::Broken(Malformed { at: token.at, what: "an opcode that Python refuses" }));
@@ -110,9 +114,10 @@ impl<'s> Machine<'s> {
         });
         let known = plain && home;
         match class {
-            "NumpyArrayWrapper" => match self.wrapper(target, state).and_then(|wrapper| {
-                if known { Ok(wrapper) } else { Err("its class is not named as joblib names it") }
-            }) {
+            "NumpyArrayWrapper" => match self
+                .wrapper(target, state)
+                .and_then(|wrapper| if known { Ok(wrapper) } else { Err("its class is not named as joblib names it") })
+            {
                 Ok(wrapper) => self.skip_elements(&wrapper, by),
                 Err(what) => {
                     self.odd("odd-array", by, |_| what.to_owned());

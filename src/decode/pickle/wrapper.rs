@@ -75,7 +75,9 @@ impl Machine<'_> {
         }
         match self.cells.items(self.cells.field(target, 2)).as_deref() {
             Some([]) => true,
-            Some([base, Value::None]) => matches!(self.item_text(*base).as_str(), "builtins.object" | "__builtin__.object"),
+            Some([base, Value::None]) => {
+                matches!(self.item_text(*base).as_str(), "builtins.object" | "__builtin__.object")
+            }
             _ => false,
         }
     }
@@ -108,8 +110,7 @@ impl Machine<'_> {
     }
 
     fn is_string(&self, value: Value, words: &[&[u8]]) -> bool {
-        self.is_text(value) == Some(true)
-            && self.name_text(value).is_some_and(|text| words.contains(&text.as_slice()))
+        self.is_text(value) == Some(true) && self.name_text(value).is_some_and(|text| words.contains(&text.as_slice()))
     }
 
     /// Code and size of a `numpy.dtype('…', False, True)`, with the state that `NumPy` writes behind it or none.
@@ -201,7 +202,9 @@ mod tests {
 
     #[test]
     fn codes_are_those_that_numpy_writes() {
-        for (code, kind, size) in [("f8", b'f', 8), ("<U7", b'U', 28), ("V0", b'V', 0), ("O8", b'O', 8), ("b1", b'b', 1)] {
+        for (code, kind, size) in
+            [("f8", b'f', 8), ("<U7", b'U', 28), ("V0", b'V', 0), ("O8", b'O', 8), ("b1", b'b', 1)]
+        {
             assert_eq!(type_code(code), Some((kind, size)), "{code}");
         }
         for code in ["", "f", "f3", "V1,V5", "V01", "V+1", "f8 ", "x4", "S-1", "<<f8", "V99999999999999999999"] {

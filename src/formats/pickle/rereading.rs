@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use super::facts::{self, Place};
 use super::nested;
 use crate::bytes::Exceeded;
-use crate::decode::pickle::Machine;
-use crate::decode::pickle::names::{LONGEST_NAME, Name, Spelling, spelling};
+use crate::decode::pickle::names::Name;
+use crate::decode::pickle::{Machine, may_exist};
 use crate::formats::Scan;
 
 /// Opcodes that may be read in elements for nothing, beside one for each byte.
@@ -44,10 +44,9 @@ fn adds(first: &Machine<'_>, other: &Machine<'_>) -> bool {
     let known: HashSet<_> = before.all().iter().map(key).collect();
     let used: HashSet<_> =
         before.uses().iter().filter_map(|entry| before.get(entry.name).map(|name| (key(name), entry.usage))).collect();
-    let could_be = |name: &Name| name.module.len() < LONGEST_NAME && spelling(&name.module) != Spelling::Invalid;
-    names.all().iter().any(|name| could_be(name) && !known.contains(&key(name)))
+    names.all().iter().any(|name| may_exist(name) && !known.contains(&key(name)))
         || names.uses().iter().any(|entry| {
-            names.get(entry.name).is_some_and(|name| could_be(name) && !used.contains(&(key(name), entry.usage)))
+            names.get(entry.name).is_some_and(|name| may_exist(name) && !used.contains(&(key(name), entry.usage)))
         })
 }
 
