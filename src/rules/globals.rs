@@ -501,7 +501,7 @@ mod tests {
             ("pack", "Runner", Class::Denied),
             ("pack.danger", "*", Class::Denied),
         ]);
-        let class = |module, name| table.judge(module, name, 4).class;
+        let class = |module, name| table.judge_use(module, name, 4, Use::Instantiated).class;
         assert_eq!(class("lib", "run"), Class::Denied);
         assert_eq!(class("lib", "Record"), Class::Safe);
         assert_eq!(class("lib.inner.deep", "x"), Class::Gadget);
@@ -513,6 +513,8 @@ mod tests {
         assert_eq!(class("pack.trees", "grow"), Class::Unknown);
         assert_eq!(class("pack.danger", "Tree"), Class::Denied);
         assert_eq!(class("pack", "Runner"), Class::Denied);
+        // A name that is only spelled like a class says nothing of what calling it does.
+        assert_eq!(table.judge_use("pack.trees", "Tree", 4, Use::Called).class, Class::Unknown);
     }
 
     #[test]
@@ -521,7 +523,7 @@ mod tests {
         for name in
             ["Tree.fit", "tree.Tree", "Tree.__init__", "__Tree__", "_", "os", "T-ree", "", "Popen", "Tree.Popen"]
         {
-            assert_eq!(table.judge("pack.trees", name, 4).class, Class::Unknown, "{name}");
+            assert_eq!(table.judge_use("pack.trees", name, 4, Use::Instantiated).class, Class::Unknown, "{name}");
         }
     }
 

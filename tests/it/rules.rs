@@ -341,6 +341,7 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("stack-underflow", "POP", "S216", High),
         ("hidden-stream", "STOP", "S216", High),
         ("mark-padding", "MARK", "S216", High),
+        ("odd-array", "BUILD", "S216", High),
     ];
     let dormant = Fact::Dormant { module: "posix", function: "system", call: "", arguments: "", protocol: 4 };
     expect(dormant, "S213", Low, "");

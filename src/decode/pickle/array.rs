@@ -4,36 +4,134 @@
 //! arrays a pickle of its own, else one byte of padding length and the padding (where the wrapper knows of an
 //! alignment), then the elements. The stream goes on behind it, with the same stack and memo. Versions before 0.10
 //! wrote each array to a file of its own and its name into a `NDArrayWrapper`.
+//!
+//! Any other loader runs the elements as opcodes, with the memo of the stream around them. A stream with arrays has
+//! two readings, and [`Machine::other_reading`] is the second one.
 
 use super::evidence::{Array, ArrayPlace};
-use super::machine::{By, End, Machine};
+use super::machine::{By, End, Machine, STRIDE};
 use super::memo::Memo;
+use super::names::{LONGEST_NAME, Name, Spelling, spelling};
+use super::reader::Token;
 use super::value::{Kind, Value};
-use crate::bytes::Malformed;
+use super::wrapper::{ItemSize, Wrapper};
+use crate::bytes::{Budget, Exceeded, Malformed};
 
 /// Pickles within pickles of object arrays.
 const DEEPEST: usize = 4;
 /// Characters of a type, a shape or a file name that are told.
 const LONGEST: usize = 512;
-/// Dimensions of an array: twice what `NumPy` allows.
-const MOST_DIMENSIONS: usize = 128;
+/// What ends a load in Python, though the machine goes on.
+const FATAL: [&str; 3] = ["undefined-memo", "unresolved-name", "invalid-name"];
+
+/// Where a stream begins to have two readings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parting {
+    /// Opcodes executed up to there.
+    ops: u64,
+    /// Offset of the elements of the first array.
+    at: u64,
+}
+
+/// False for a name that Python would not find in a second reading: it is none, or it is the type of the elements of an
+/// object array, which is named through the memo and so comes out as something else.
+#[must_use]
+pub fn may_exist(name: &Name) -> bool {
+    let known = name.function != "dtype" || name.module.split('.').next() == Some("numpy");
+    known && name.module.len() < LONGEST_NAME && spelling(&name.module) != Spelling::Invalid
+}
 
 impl Machine<'_> {
+    /// Sets whether the loader is joblib's and takes arrays out of the stream. Any other one reads opcodes only.
+    pub fn read_arrays(&mut self, yes: bool) {
+        self.reads_arrays = yes;
+    }
+
+    /// The stream from `start` on as a loader reads it that knows no arrays, as far as Python gets; None if there is
+    /// no array in it. At most `most` opcodes are read behind the point where the readings part; the limit that ended
+    /// the reading, if one did, comes with it.
+    #[must_use]
+    pub fn other_reading(&self, start: u64, budget: &Budget, most: u64) -> Option<(Self, Option<Exceeded>)> {
+        let parting = self.parting?;
+        let mut other = Self::new(self.reader.source(), self.persistence);
+        other.reads_arrays = false;
+        other.extensions.clone_from(&self.extensions);
+        other.begin(start);
+        let end = other.run(budget, parting.ops).or_else(|| other.run_as_python(budget, most, parting.at));
+        let exceeded = match end {
+            Some(End::Limit(exceeded)) => Some(exceeded),
+            Some(_) => None,
+            None => Some(Exceeded { what: "opcodes in the elements of arrays", limit: most }),
+        };
+        Some((other, exceeded))
+    }
+
+    /// Opcodes executed behind the point where the readings of `first` part.
+    #[must_use]
+    pub fn ops_beyond(&self, first: &Self) -> u64 {
+        first.parting.map_or(0, |parting| self.ops.saturating_sub(parting.ops))
+    }
+
+    /// Runs on until the stream ends or Python would give up; None after `most` opcodes.
+    fn run_as_python(&mut self, budget: &Budget, most: u64, from: u64) -> Option<End> {
+        let mut token = Token::START;
+        let mut told = self.evidence.anomalies.len();
+        let mut named = self.names.all().len();
+        let last = self.ops.saturating_add(most);
+        while self.ops < last {
+            if self.ops.is_multiple_of(STRIDE)
+                && let Err(exceeded) = budget.take_work(STRIDE)
+            {
+                return Some(exceeded.into());
+            }
+            if let Err(end) = self.advance(&mut token) {
+                return Some(end);
+            }
+            let fresh = self.evidence.anomalies.get(told..).unwrap_or_default();
+            let fatal = fresh.iter().any(|anomaly| anomaly.at >= from && FATAL.contains(&anomaly.effect));
+            told = self.evidence.anomalies.len();
+            let imported = self.names.all().get(named..).unwrap_or_default();
+            let missing = imported.iter().any(|name| !may_exist(name));
+            named = self.names.all().len();
+            if fatal || missing {
+                return Some(End::Broken(Malformed { at: token.at, what: "an opcode that Python refuses" }));
+            }
+        }
+        None
+    }
+
     /// Follows joblib behind a BUILD that restores one of its wrappers.
     pub(super) fn skip_array(&mut self, target: Value, state: Value, by: By) -> Result<(), End> {
-        let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
-        let Some(name) = self
-            .names
-            .get(class)
-            .filter(|name| name.module.ends_with("numpy_pickle") || name.module.ends_with("numpy_pickle_compat"))
-        else {
+        if !self.reads_arrays {
             return Ok(());
-        };
-        match name.function.as_str() {
-            "NumpyArrayWrapper" => self.skip_elements(state, by),
+        }
+        let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
+        let Some(name) = self.names.get(class) else { return Ok(()) };
+        let class = name.function.rsplit('.').next().unwrap_or_default();
+        let plain = class.len() == name.function.len();
+        let home = ["numpy_pickle", "numpy_pickle_compat"].iter().any(|home| {
+            name.module.strip_suffix(home).is_some_and(|parent| parent == "joblib." || parent.ends_with(".joblib."))
+        });
+        let known = plain && home;
+        match class {
+            "NumpyArrayWrapper" => match self
+                .wrapper(target, state)
+                .and_then(|wrapper| if known { Ok(wrapper) } else { Err("its class is not named as joblib names it") })
+            {
+                Ok(wrapper) => self.skip_elements(&wrapper, by),
+                Err(what) => {
+                    self.odd("odd-array", by, |_| what.to_owned());
+                    Ok(())
+                }
+            },
             "NDArrayWrapper" | "ZNDArrayWrapper" => {
-                let file = self.entry(state, b"filename").map_or_else(|| "?".to_owned(), |file| self.item_text(file));
-                self.note_array(by, ArrayPlace::File(file), "", "");
+                match self.entry(state, b"filename") {
+                    Some(file) => {
+                        let file = self.item_text(file);
+                        self.note_array(by, ArrayPlace::File(file), "", "");
+                    }
+                    None => self.odd("odd-array", by, |_| "it names no file".to_owned()),
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -47,77 +145,46 @@ impl Machine<'_> {
     }
 
     /// Skips the elements behind a `NumpyArrayWrapper`, or enters their pickle.
-    fn skip_elements(&mut self, state: Value, by: By) -> Result<(), End> {
-        let entry = |name: &[u8]| self.entry(state, name);
-        let (shape, dtype, alignment) = (entry(b"shape"), entry(b"dtype"), entry(b"numpy_array_alignment_bytes"));
-        let dimensions = shape.and_then(|shape| self.cells.items(shape)).unwrap_or_default();
-        let lengths: Vec<String> =
-            dimensions.iter().take(MOST_DIMENSIONS).map(|&length| self.item_text(length)).collect();
+    fn skip_elements(&mut self, wrapper: &Wrapper, by: By) -> Result<(), End> {
+        let at = self.reader.offset();
+        self.parting.get_or_insert(Parting { ops: self.ops, at });
+        let Wrapper { code, lengths, size, padded } = wrapper;
         let text = format!("[{}]", lengths.join(", "));
-        let code = dtype.and_then(|dtype| self.type_code(dtype)).unwrap_or_default();
-        let size = match dtype.and_then(|dtype| self.item_size(dtype)) {
-            Some(ItemSize::Object) => {
-                self.note_array(by, ArrayPlace::Pickle, &code, &text);
+        let size = match *size {
+            ItemSize::Object => {
+                self.note_array(by, ArrayPlace::Pickle, code, &text);
                 return self.enter_object_array(by);
             }
-            Some(ItemSize::Bytes(size)) => Some(size),
-            None => None,
+            ItemSize::Bytes(size) => Some(size),
+            ItemSize::Forgotten => None,
         };
         let count = lengths.iter().try_fold(1_u64, |count, length| count.checked_mul(length.parse().ok()?));
         let count = if lengths.iter().any(|length| length == "0") { Some(0) } else { count };
         let length = count.zip(size).and_then(|(count, size)| count.checked_mul(size));
-        let padding = match alignment {
-            Some(Value::Int(_)) => self.reader.peek().map_or(0, u64::from).saturating_add(1),
-            _ => 0,
-        };
-        let begin = self.reader.offset().saturating_add(padding);
+        let padding = if *padded { self.reader.peek().map_or(0, u64::from).saturating_add(1) } else { 0 };
+        let begin = at.saturating_add(padding);
         let end = length.and_then(|length| begin.checked_add(length)).filter(|&end| end <= self.reader.end());
         let (Some(end), Some(length)) = (end, length) else {
-            self.note_array(by, ArrayPlace::Missing(length), &code, &text);
+            self.note_array(by, ArrayPlace::Missing(length), code, &text);
             let what = match length {
                 Some(_) => "an array in the stream reaches past the end",
                 None => "the size of an array in the stream cannot be known",
             };
             return Err(End::Broken(Malformed { at: by.at, what }));
         };
-        self.note_array(by, ArrayPlace::Stream(begin, length), &code, &text);
+        self.note_array(by, ArrayPlace::Stream(begin, length), code, &text);
         self.reader.seek(end);
         self.frame_end = None;
         Ok(())
     }
 
+    /// The value of a key. Of several that are alike Python keeps the last.
     fn entry(&self, dict: Value, name: &[u8]) -> Option<Value> {
         let items = self.cells.items(dict).filter(|_| self.cells.kind(dict) == Some(Kind::Dict))?;
-        items.chunks_exact(2).find_map(|pair| match *pair {
+        items.chunks_exact(2).rev().find_map(|pair| match *pair {
             [key, value] if self.name_text(key).as_deref() == Some(name) => Some(value),
             _ => None,
         })
-    }
-
-    /// The code that a `numpy.dtype('…')` is made from.
-    fn type_code(&self, dtype: Value) -> Option<String> {
-        let code = *self.cells.items(self.cells.field(dtype, 2))?.first()?;
-        String::from_utf8(self.name_text(code)?).ok()
-    }
-
-    /// Bytes of one element of a `numpy.dtype('…')`, or that elements are objects.
-    fn item_size(&self, dtype: Value) -> Option<ItemSize> {
-        let code = self.type_code(dtype)?;
-        let code = code.trim_start_matches(['<', '>', '=', '|']);
-        let mut letters = code.chars();
-        let kind = letters.next()?;
-        let state = self.cells.field(self.cells.field(dtype, 4), 1);
-        // The flags of a structured type say whether a field holds objects.
-        let holds_objects = self
-            .cells
-            .items(state)
-            .is_some_and(|state| matches!(state.get(7), Some(Value::Int(flags)) if flags & 1 == 1 && kind == 'V'));
-        if kind == 'O' || holds_objects {
-            return Some(ItemSize::Object);
-        }
-        let digits: String = letters.as_str().chars().take_while(char::is_ascii_digit).collect();
-        let number: u64 = digits.parse().ok()?;
-        Some(ItemSize::Bytes(if kind == 'U' { number.checked_mul(4)? } else { number }))
     }
 
     /// Enters the pickle of an object array: its names count, its memo and stack are its own.
@@ -156,9 +223,4 @@ pub(super) struct Outer {
     fence: usize,
     protocol: u8,
     start: u64,
-}
-
-enum ItemSize {
-    Bytes(u64),
-    Object,
 }

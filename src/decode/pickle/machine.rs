@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::array::Outer;
+use super::array::{Outer, Parting};
 use super::evidence::{Anomaly, Content, Evidence, Nested, Purpose};
 use super::memo::Memo;
 use super::names::{Fresh, LONGEST_NAME, Names, Naming};
@@ -14,7 +14,7 @@ use super::value::{Cells, Far, Kind, Value};
 use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
 
 /// Opcodes between two looks at the budget.
-const STRIDE: u64 = 4096;
+pub(super) const STRIDE: u64 = 4096;
 /// Values on the stack. A tuple of millions of numbers is written by putting all of them there; the deepest ones are
 /// forgotten, and the stream goes on.
 pub(super) const MOST_STACK: usize = 4 << 20;
@@ -124,6 +124,10 @@ pub struct Machine<'s> {
     pub(super) program: Option<Vec<String>>,
     /// The streams around the object array at hand.
     pub(super) outer: Vec<Outer>,
+    /// True if arrays are taken out of the stream, as joblib does it.
+    pub(super) reads_arrays: bool,
+    /// The first array of the stream, from which on other loaders read something else.
+    pub(super) parting: Option<Parting>,
     scratch: Vec<u8>,
 }
 
@@ -156,6 +160,8 @@ impl<'s> Machine<'s> {
             forwarded: 0,
             program: None,
             outer: Vec::new(),
+            reads_arrays: persistence == Persistence::None,
+            parting: None,
             scratch: Vec::new(),
         }
     }
@@ -179,6 +185,7 @@ impl<'s> Machine<'s> {
         self.start = offset;
         self.frame_end = None;
         self.outer.clear();
+        self.parting = None;
         self.ops = 0;
         self.codes = [0; 4];
         self.calls = 0;

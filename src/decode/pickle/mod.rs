@@ -30,7 +30,9 @@ mod render;
 mod role;
 mod step;
 mod strings;
+mod wrapper;
 
+pub use array::may_exist;
 pub use codec::decoded;
 pub use evidence::{
     Anomaly, Array, ArrayPlace, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader,

@@ -141,7 +141,7 @@ impl Machine<'_> {
     /// that lie so deep become items of a container too long to be looked at; anything else is said to be missed.
     #[cold]
     fn forget_values(&mut self) {
-        let half = self.stack.len() / 4 * 2;
+        let half = self.stack.len().min(MOST_STACK / 2);
         let harmless = |value: Value| {
             matches!(
                 value,

@@ -9,6 +9,7 @@ mod facts;
 mod identify;
 mod loaders;
 mod nested;
+mod rereading;
 mod salvage;
 mod streams;
 pub mod weights_only;

@@ -5,6 +5,7 @@
 //! may wait for its second stage. Anything else that begins like a pickle is data.
 
 use super::facts::{self, Place, Verdicts};
+use super::rereading::Rereading;
 use super::salvage::is_plausible;
 use crate::bytes::ReadAt;
 use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded};
@@ -70,6 +71,7 @@ fn look(
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
+        Rereading::default().state(scan, &machine, at, inner, stream);
         if !machine.names().uses().is_empty() || !machine.evidence().anomalies.is_empty() {
             found = "dirty";
         } else if (!stopped || machine.exhausted().is_some()) && found == "clean" {

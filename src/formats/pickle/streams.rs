@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::facts::{self, Place};
+use super::rereading::Rereading;
 use super::salvage::{self, Salvage};
 use super::{Dialect, PersistentId, Summary, halt, nested, weights_only};
 use crate::bytes::{Exceeded, ReadAt};
@@ -23,13 +24,14 @@ pub(super) struct Walk {
     pub(super) summary: Summary,
     /// A limit that kept a run from looking at everything.
     exhausted: Option<Exceeded>,
+    rereading: Rereading,
     /// The highest protocol seen.
     pub(super) protocol: u8,
 }
 
 impl Walk {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, summary: Summary::default(), exhausted: None, protocol: 0 }
+        Self { dialect, summary: Summary::default(), exhausted: None, rereading: Rereading::default(), protocol: 0 }
     }
 
     /// Interprets what begins at `offset`, and everything behind it that is a pickle.
@@ -50,7 +52,7 @@ impl Walk {
                 }
                 break;
             }
-            self.finish(scan, &machine, stopped);
+            self.finish(scan, &machine, at, stopped);
             if let Some(halt) = halt(end) {
                 self.look_behind(scan, &mut machine, &mut salvage, true);
                 return Err(halt);
@@ -67,13 +69,15 @@ impl Walk {
         self.exhausted.or(salvage.exhausted).map_or(Ok(self), |exceeded| Err(exceeded.into()))
     }
 
-    /// States what a run found.
-    fn finish(&mut self, scan: &mut Scan<'_>, machine: &Machine<'_>, stopped: bool) {
+    /// States what a run from `start` on found.
+    fn finish(&mut self, scan: &mut Scan<'_>, machine: &Machine<'_>, start: u64, stopped: bool) {
         let verdicts = nested::look_inside(scan, machine, Place::Range(0), self.summary.streams, 0);
         facts::state(scan, machine, Place::Range(0), self.summary.streams, &verdicts);
         let ids = machine.evidence().persistent.iter();
         self.summary.persistent.extend(ids.map(|id| PersistentId { at: id.at, items: id.items.clone() }));
         weights_only::refusals(machine, &mut self.summary.refused);
+        self.rereading.state(scan, machine, start, Place::Range(0), self.summary.streams);
+        self.exhausted = self.exhausted.or(self.rereading.exhausted);
         self.summary.streams = self.summary.streams.saturating_add(u64::from(stopped));
         self.protocol = self.protocol.max(machine.protocol());
         self.exhausted = self.exhausted.or(machine.exhausted());
@@ -89,7 +93,7 @@ impl Walk {
             let stream = self.summary.streams;
             let effect = Fact::Opcode { effect: "hidden-stream", opcode: "PROTO", detail: &detail, stream };
             scan.fact(found, 0, effect);
-            self.finish(scan, machine, true);
+            self.finish(scan, machine, found, true);
             gap = machine.offset();
             at = gap.max(found.saturating_add(1));
         }
@@ -128,7 +132,10 @@ impl<'s> Sequence<'s> {
     #[must_use]
     pub fn new(source: &'s dyn ReadAt) -> Self {
         let dialect = Dialect::Plain;
-        Self { machine: Machine::new(source, dialect.persistence()), walk: Walk::new(dialect) }
+        let mut machine = Machine::new(source, dialect.persistence());
+        // Who reads one pickle at a time is not joblib.
+        machine.read_arrays(false);
+        Self { machine, walk: Walk::new(dialect) }
     }
 
     /// Interprets the one pickle at `offset` and states what it does.
@@ -139,7 +146,7 @@ impl<'s> Sequence<'s> {
         self.machine.set_persistence(dialect.persistence());
         self.machine.begin(offset);
         let end = self.machine.run(scan.budget, u64::MAX).unwrap_or(End::Stop);
-        self.walk.finish(scan, &self.machine, matches!(end, End::Stop));
+        self.walk.finish(scan, &self.machine, offset, matches!(end, End::Stop));
         if let Some(halt) = halt(end) {
             return Err(halt);
         }
