@@ -17,6 +17,7 @@ import hashlib
 import json
 import multiprocessing
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -31,45 +32,48 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "names"
 DATA = ROOT / "data" / "names"
 HERE = Path(__file__).parent
+# Downloads at a time.
+THREADS = 8
 # What `read` found depends on these.
-READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("judge", "reasons", "table", "tree")))
+READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "reasons", "table", "tree")))
 READER = READER.hexdigest()[:12]
 
 
 def plan(locked):
-    """Package and version of every release to read, as one list for each package."""
+    """The releases to read as (package, version, locked record or None), in the order of the table's sources."""
     if locked:
-        packages = {}
-        for row in json.loads((DATA / "sources.json").read_text()):
-            packages.setdefault(row["package"], []).append(row["version"])
-        return packages
+        rows = json.loads((DATA / "sources.json").read_text())
+        return [(row["package"], row["version"], row) for row in rows]
     rows = tomllib.loads((HERE / "packages.toml").read_text())
-    with ThreadPoolExecutor(4) as pool:
-        chosen = pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items())
-        return dict(zip(rows["packages"], chosen))
+    with ThreadPoolExecutor(THREADS) as pool:
+        chosen = list(pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items()))
+    return [(name, version, None) for name, versions in zip(rows["packages"], chosen) for version in versions]
 
 
-def collect(packages):
-    """The records of all releases that have a wheel; sources are in the cache afterwards."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    releases = [(name, version) for name, versions in packages.items() for version in versions]
-    with ThreadPoolExecutor(4) as pool:
-        records = list(pool.map(lambda release: fetch.fetch(*release, CACHE), releases))
-    for record in records:
-        if not record["file"]:
-            print(f"{record['package']} {record['version']} has no wheel", file=sys.stderr)
-    return [record for record in records if record["file"]]
+def collect(releases):
+    """The records of all releases that have a wheel, in order and as they come; sources are in the cache by then."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting = [pool.submit(fetch.fetch, name, version, CACHE, locked) for name, version, locked in releases]
+        try:
+            for future in waiting:
+                record = future.result()
+                if record["file"]:
+                    yield record
+                else:
+                    print(f"{record['package']} {record['version']} has no wheel", file=sys.stderr)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def read(record):
-    """Names, bases and number of unreadable sources of one release; kept until these scripts change."""
+    """A record with names, bases and number of unreadable sources of its release; kept until these scripts change."""
     path = CACHE / f"{record['package']}-{record['version']}.zip"
     kept = path.with_name(f"{path.stem}.{READER}.names.json")
     if not kept.exists():
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(table.release(path)))
         part.rename(kept)
-    return json.loads(kept.read_text())
+    return record, json.loads(kept.read_text())
 
 
 def package(key):
@@ -132,13 +136,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--locked", action="store_true", help="read the releases of sources.json")
     arguments = parser.parse_args()
-    DATA.mkdir(parents=True, exist_ok=True)
-    records = collect(plan(arguments.locked))
-    names, bases = {}, {}
-    # A process that has read a few releases is replaced: its memory does not shrink.
-    with multiprocessing.Pool(maxtasksperchild=6) as pool:
-        for record, (found, outer, skipped) in zip(records, pool.imap(read, records)):
-            record |= {"names": len(found), "unreadable": skipped}
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for stale in CACHE.glob("tmp*"):
+        # A run that was interrupted left it.
+        shutil.rmtree(stale)
+    records, names, bases = [], {}, {}
+    # Wheels are read while the next are fetched. A process that has read a few releases is replaced: its memory does
+    # not shrink.
+    with multiprocessing.get_context("forkserver").Pool(maxtasksperchild=6) as pool:
+        for record, (found, outer, skipped) in pool.imap(read, collect(plan(arguments.locked))):
+            records.append(record | {"names": len(found), "unreadable": skipped})
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
             for key, value in outer.items():

@@ -2,15 +2,18 @@
 
 Everything comes through `pip`: `pip index versions` says which releases exist, `pip download` gets one wheel of each.
 A wheel is never installed and nothing in it runs. What is kept, in `.cache/names/`, is a zip of its sources and of the
-class names found in its extension modules; the wheel itself is deleted.
+symbols found in its extension modules; the wheel itself is deleted. A run that was interrupted goes on where it stopped:
+a release counts as read once its record stands beside the zip.
 """
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -20,16 +23,30 @@ import binary
 PLATFORMS = ["macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_10_9_x86_64",
              "macosx_10_9_universal2", "macosx_10_6_intel", "macosx_10_15_x86_64", "macosx_10_13_x86_64"]
 OTHERS = ["win_amd64", "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux1_x86_64", "manylinux_2_17_x86_64"]
-PYTHONS = ["3.11", "3.8", "3.6", "3.13"]
+PYTHONS = ["3.11", "3.8", "3.6", "3.13", "3.5"]
 SOURCES = (".py", ".pyi", ".pyx", ".pxd")
 EXTENSIONS = (".so", ".pyd")
 # Extension modules above this are frameworks' kernels; their classes are in stubs.
 LARGEST_EXTENSION = 80_000_000
+# What pip says if an index answered and has no such wheel; anything else is a failure to be tried again.
+ABSENT = "No matching distribution found"
+TRIES = 4
+
+
+class Failure(Exception):
+    """pip failed for another reason than that there is nothing to get."""
 
 
 def pip(*args):
-    command = [sys.executable, "-m", "pip", "--no-input", *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    """Runs pip against the index alone: wheels that this machine keeps for itself would not be the locked ones."""
+    command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", *args]
+    environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
+    for turn in range(TRIES):
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if answer.returncode == 0 or ABSENT in answer.stderr:
+            return answer
+        time.sleep(2 ** turn)
+    raise Failure(f"pip {' '.join(args)}\n{answer.stderr}")
 
 
 def parsed(version):
@@ -70,22 +87,43 @@ def releases(package, row, cap):
     return series(known, row, cap)
 
 
+def get(requirement, folder, python, platforms):
+    """The wheel of `requirement` for one Python, or None if there is none."""
+    flags = [flag for platform in platforms for flag in ("--platform", platform)]
+    demand = Path(folder) / "requirement.txt"
+    demand.write_text(requirement)
+    pip("download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--quiet", "--no-cache-dir",
+        "--dest", folder, "--python-version", python, *flags, "--requirement", str(demand))
+    return next(Path(folder).glob("*.whl"), None)
+
+
 def download(package, version, folder):
-    """One wheel, or None if there is none."""
+    """One wheel of a release, or None if it has none that serves."""
     for platforms in (PLATFORMS, OTHERS):
         for python in PYTHONS:
-            flags = [flag for platform in platforms for flag in ("--platform", platform)]
-            answer = pip("download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--quiet",
-                         "--dest", folder, "--python-version", python, *flags, f"{package}=={version}")
-            wheels = list(Path(folder).glob("*.whl"))
-            if answer.returncode == 0 and wheels:
-                return wheels[0]
+            wheel = get(f"{package}=={version}", folder, python, platforms)
+            if wheel is not None:
+                return wheel
     return None
 
 
+def again(entry, folder):
+    """The wheel that a record names. pip compares the digest."""
+    python, _, platform = entry["file"].removesuffix(".whl").rsplit("-", 3)[1:]
+    digits = re.match(r"(?:cp|py)(\d)(\d*)", python.split(".")[-1])
+    # `py3` is for every Python 3.
+    version = f"{digits[1]}.{digits[2] or 11 if digits[1] == '3' else digits[2] or 7}"
+    platforms = [] if platform == "any" else platform.split(".")
+    requirement = f"{entry['package']}=={entry['version']} --hash=sha256:{entry['sha256']}"
+    wheel = get(requirement, folder, version, platforms)
+    if wheel is None or wheel.name != entry["file"]:
+        raise Failure(f"{entry['file']} cannot be had again")
+    return wheel
+
+
 def reduce(wheel, target):
-    """Keeps the sources of a wheel and the names in its extension modules."""
-    names = {}
+    """Keeps the sources of a wheel and the symbols of its extension modules."""
+    symbols = {}
     with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as kept:
         for member in archive.infolist():
             path = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", member.filename)
@@ -94,26 +132,33 @@ def reduce(wheel, target):
             elif path.endswith(EXTENSIONS) and member.file_size < LARGEST_EXTENSION:
                 module = path.replace("/", ".").split(".cpython-")[0].split(".cp3")[0].split(".cp2")[0]
                 module = re.sub(r"(\.abi3)?\.(so|pyd)$", "", module)
-                found = binary.classes(module, archive.read(member))
-                if found:
-                    names[module] = found
-        kept.writestr("extensions.json", json.dumps(names, sort_keys=True))
+                symbols[module] = binary.symbols(module, archive.read(member))
+        kept.writestr("extensions.json", json.dumps(symbols, sort_keys=True))
 
 
-def fetch(package, version, cache):
-    """The record of one release; its sources are in the cache afterwards. None if it has no wheel."""
+def fetch(package, version, cache, locked=None):
+    """The record of one release, without a file if it has no wheel; its sources are in the cache afterwards.
+
+    `locked` is the record of the wheel that it must be.
+    """
     target = cache / f"{package}-{version}.zip"
     record = cache / f"{package}-{version}.json"
     if record.exists():
-        return json.loads(record.read_text())
+        entry = json.loads(record.read_text())
+        if locked is None or entry.get("sha256") == locked["sha256"]:
+            return entry
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        wheel = download(package, version, folder)
+        wheel = download(package, version, folder) if locked is None else again(locked, folder)
         if wheel is None:
             entry = {"package": package, "version": version, "file": None}
         else:
-            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            with wheel.open("rb") as data:
+                digest = hashlib.file_digest(data, "sha256").hexdigest()
             entry = {"package": package, "version": version, "file": wheel.name, "sha256": digest,
                      "bytes": wheel.stat().st_size}
+            record.unlink(missing_ok=True)
             reduce(wheel, target)
-    record.write_text(json.dumps(entry))
+        part = Path(folder) / "record"
+        part.write_text(json.dumps(entry))
+        part.rename(record)
     return entry

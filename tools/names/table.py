@@ -6,6 +6,7 @@ import re
 import sys
 import zipfile
 
+import binary
 import judge as judging
 import tree
 from reasons import ARGUMENTS
@@ -35,6 +36,7 @@ def read(path):
     modules, skipped = {}, 0
     with zipfile.ZipFile(path) as archive:
         compiled = json.loads(archive.read("extensions.json"))
+        compiled = {name: binary.classes(symbols) for name, symbols in compiled.items()}
         # Sources before stubs of the same module.
         for member in sorted(archive.namelist(), key=lambda name: (name.endswith(".pyi"), name)):
             if not member.endswith((".py", ".pyi")) or SKIPPED.search(member):
