@@ -326,6 +326,9 @@ impl GlobalTable {
         if let Some(entry) = self.exact.get(&(module, name)) {
             return Some(Vote { named: true, entry: *entry });
         }
+        if let Some(class) = known::maker_of(module, name) {
+            return self.vote(module, class, written, Use::Instantiated);
+        }
         if let Some(entry) = self.walk(module, name).or_else(|| self.method(module, name)) {
             return Some(Vote { named: true, entry });
         }
@@ -429,7 +432,7 @@ fn known_entry(module: &str, name: &str, denied: bool, usage: Use) -> Option<Glo
     if denied && !(known.is_class() && usage != Use::Called) {
         return None;
     }
-    Some(known.entry(usage))
+    known.entry(usage)
 }
 
 /// The module and its parents, nearest first.

@@ -71,17 +71,21 @@ impl Use {
 pub(super) struct Known {
     class: bool,
     compiled: bool,
+    /// A function that objects hold, of which nothing else is known.
+    stored: bool,
     called: Option<usize>,
     restored: Option<usize>,
 }
 
 impl Known {
-    /// Bits 0 to 2: class, function, compiled; three bits each for the reasons of calling and restoring, 0 for none.
+    /// Bits 0 to 2: class, function, compiled; three bits each for the reasons of calling and restoring, 0 for none; a
+    /// function that may only be stored.
     fn of(value: u64) -> Self {
         let reason = |bits: u64| usize::try_from(bits & 7).unwrap_or_default();
         Self {
             class: value & 1 != 0,
             compiled: value & 4 != 0,
+            stored: value & 1 << 9 != 0,
             called: reason(value >> 3).checked_sub(1),
             restored: reason(value >> 6).checked_sub(1),
         }
@@ -92,8 +96,13 @@ impl Known {
         self.class
     }
 
-    /// What this use of the name is worth.
-    pub(super) fn entry(self, usage: Use) -> GlobalEntry {
+    /// What this use of the name is worth, if the table says so.
+    pub(super) fn entry(self, usage: Use) -> Option<GlobalEntry> {
+        if self.stored {
+            let reason = "function that objects of a known package hold";
+            let entry = GlobalEntry { set: KNOWN, class: Class::Framework, reason };
+            return (usage == Use::Referenced).then_some(entry);
+        }
         let harmless = GlobalEntry { set: KNOWN, class: Class::Framework, reason: "class of a known package" };
         let (effect, set, class) = match usage {
             Use::Called => (self.called, JUDGED, Class::Denied),
@@ -101,21 +110,30 @@ impl Known {
                 (self.restored, RUNS, Class::Gadget)
             }
             Use::Instantiated => (self.restored, LOADS, Class::Gadget),
-            Use::Referenced => return harmless,
+            Use::Referenced => return Some(harmless),
         };
-        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else { return harmless };
-        GlobalEntry { set, class, reason: if usage == Use::Called { calling } else { restoring } }
+        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else {
+            return Some(harmless);
+        };
+        Some(GlobalEntry { set, class, reason: if usage == Use::Called { calling } else { restoring } })
     }
 }
 
 /// The entry of `name`, as it is defined in or exported from `module`.
 pub(super) fn get(module: &str, name: &str) -> Option<Known> {
     if let Some(class) = name.strip_prefix(CYTHON_MAKER) {
-        let maker = entry(module, class).filter(|known| known.compiled)?;
+        let maker = entry(module, class).filter(|known| known.class && known.compiled)?;
         // It makes the instance and sets its state, whichever opcode runs it.
         return Some(Known { class: false, called: maker.restored, ..maker });
     }
     entry(module, name)
+}
+
+/// The class of the table that `name`, its `__new__`, makes an instance of. Protocol 2 writes a constructor with keywords
+/// as a call of it.
+pub(super) fn maker_of<'n>(module: &str, name: &'n str) -> Option<&'n str> {
+    let class = name.strip_suffix(".__new__")?;
+    entry(module, class).filter(|known| known.class).map(|_| class)
 }
 
 /// True if the table covers the package that `module` is in.

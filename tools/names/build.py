@@ -40,14 +40,22 @@ READER = READER.hexdigest()[:12]
 
 
 def plan(locked):
-    """The releases to read as (package, version, locked record or None), in the order of the table's sources."""
+    """The releases to read as (package, version, locked record or None), in the order of the table's sources.
+
+    A run that goes on after an interruption keeps to the plan that it began with.
+    """
     if locked:
         rows = json.loads((DATA / "sources.json").read_text())
         return [(row["package"], row["version"], row) for row in rows]
-    rows = tomllib.loads((HERE / "packages.toml").read_text())
-    with ThreadPoolExecutor(THREADS) as pool:
-        chosen = list(pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items()))
-    return [(name, version, None) for name, versions in zip(rows["packages"], chosen) for version in versions]
+    wanted = (HERE / "packages.toml").read_bytes()
+    kept = CACHE / f"plan.{hashlib.sha256(wanted).hexdigest()[:12]}.json"
+    if not kept.exists():
+        rows = tomllib.loads(wanted.decode())
+        with ThreadPoolExecutor(THREADS) as pool:
+            chosen = pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items())
+            kept.write_text(json.dumps(dict(zip(rows["packages"], chosen))))
+    packages = json.loads(kept.read_text())
+    return [(name, version, None) for name, versions in packages.items() for version in versions]
 
 
 def collect(releases):
@@ -86,7 +94,9 @@ def reviewed(names):
     rows = tomllib.loads((HERE / "reviewed.toml").read_text())
     for key, reason in rows["judged"].items():
         number = REASONS.index(reason) + 1
-        names[key] = names[key] & 7 | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+        names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key, reason in rows["called"].items():
+        names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << table.CALLED_SHIFT)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
@@ -105,7 +115,7 @@ def write_lists(names):
         called, restored = table.reasons(names[key])
         if names[key] & table.FUNCTION:
             functions.append(f"{key}\t{word[called]}")
-        elif called or restored:
+        elif names[key] & table.CLASS and (called or restored):
             judged.append(f"{key}\t{word[called]}\t{word[restored]}")
     (DATA / "judged.tsv").write_text("\n".join(judged) + "\n")
     (DATA / "reconstructors.tsv").write_text("\n".join(functions) + "\n")
@@ -151,11 +161,14 @@ def main():
             for key, value in outer.items():
                 bases.setdefault(key, set()).update(value)
     table.inherit(names, bases)
+    table.settle(names)
     reviewed(names)
     write_lists(names)
     text = ",\n".join(json.dumps(record, sort_keys=True) for record in records)
     (DATA / "sources.json").write_text(f"[\n{text}\n]\n")
     write_table(names, records)
+    for done in CACHE.glob("plan.*.json"):
+        done.unlink()
 
 
 if __name__ == "__main__":

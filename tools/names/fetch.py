@@ -13,16 +13,17 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
 
 import binary
 
-# Wheels for macOS are the smallest builds of the large frameworks: they carry no CUDA libraries.
+# Best first. Wheels for macOS are the smallest builds of the large frameworks: they carry no CUDA libraries.
 PLATFORMS = ["macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_10_9_x86_64",
-             "macosx_10_9_universal2", "macosx_10_6_intel", "macosx_10_15_x86_64", "macosx_10_13_x86_64"]
-OTHERS = ["win_amd64", "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux1_x86_64", "manylinux_2_17_x86_64"]
+             "macosx_10_9_universal2", "macosx_10_6_intel", "macosx_10_15_x86_64", "macosx_10_13_x86_64", "win_amd64",
+             "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux1_x86_64", "manylinux_2_17_x86_64"]
 PYTHONS = ["3.11", "3.8", "3.6", "3.13", "3.5"]
 SOURCES = (".py", ".pyi", ".pyx", ".pxd")
 EXTENSIONS = (".so", ".pyd")
@@ -31,6 +32,8 @@ LARGEST_EXTENSION = 80_000_000
 # What pip says if an index answered and has no such wheel; anything else is a failure to be tried again.
 ABSENT = "No matching distribution found"
 TRIES = 4
+# What `wheels` has learned.
+GUARD, ANSWERS = threading.Lock(), {}
 
 
 class Failure(Exception):
@@ -76,11 +79,16 @@ def series(versions, row, cap):
     return [chosen[round(place * step)] for place in range(cap)]
 
 
+def versions(answer):
+    """What `pip index versions` lists, newest first."""
+    match = re.search(r"Available versions: (.*)", answer.stdout)
+    return match[1].split(", ") if match else []
+
+
 def releases(package, row, cap):
     """The versions to read, oldest first."""
     answer = pip("index", "versions", package, "--ignore-requires-python")
-    match = re.search(r"Available versions: (.*)", answer.stdout)
-    known = match[1].split(", ") if match else []
+    known = versions(answer)
     if "versions" in row:
         newest = series(known, {"from": row.get("from", "0")}, 2)[-1:]
         return row["versions"] + [version for version in newest if version not in row["versions"]]
@@ -89,21 +97,33 @@ def releases(package, row, cap):
 
 def get(requirement, folder, python, platforms):
     """The wheel of `requirement` for one Python, or None if there is none."""
-    flags = [flag for platform in platforms for flag in ("--platform", platform)]
     demand = Path(folder) / "requirement.txt"
     demand.write_text(requirement)
     pip("download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--quiet", "--no-cache-dir",
-        "--dest", folder, "--python-version", python, *flags, "--requirement", str(demand))
+        "--dest", folder, "--python-version", python, *targets(platforms), "--requirement", str(demand))
     return next(Path(folder).glob("*.whl"), None)
+
+
+def targets(platforms):
+    return [flag for platform in platforms for flag in ("--platform", platform)]
+
+
+def wheels(package, python):
+    """The versions that have a wheel for this Python. Threads that ask for the same wait for one answer."""
+    with GUARD:
+        guard, answers = ANSWERS.setdefault((package, python), (threading.Lock(), []))
+    with guard:
+        if not answers:
+            answers.append(versions(pip("index", "versions", package, "--ignore-requires-python", "--only-binary",
+                                        ":all:", "--python-version", python, *targets(PLATFORMS))))
+    return answers[0]
 
 
 def download(package, version, folder):
     """One wheel of a release, or None if it has none that serves."""
-    for platforms in (PLATFORMS, OTHERS):
-        for python in PYTHONS:
-            wheel = get(f"{package}=={version}", folder, python, platforms)
-            if wheel is not None:
-                return wheel
+    for python in PYTHONS:
+        if version in wheels(package, python):
+            return get(f"{package}=={version}", folder, python, PLATFORMS)
     return None
 
 
