@@ -60,15 +60,20 @@ def plan(locked):
 
 def collect(releases):
     """The records of all releases that have a wheel, in order and as they come; sources are in the cache by then."""
+    kept = {release[:2]: fetch.known(release, CACHE) for release in releases}
+    missing = [release for release in releases if kept[release[:2]] is None]
     with ThreadPoolExecutor(THREADS) as pool:
-        waiting = [pool.submit(fetch.fetch, name, version, CACHE, locked) for name, version, locked in releases]
         try:
-            for future in waiting:
-                record = future.result()
+            coming = {}
+            for python, batch in fetch.batches(missing):
+                future = pool.submit(fetch.fetch, batch, python, CACHE)
+                coming.update({release[:2]: future for release in batch})
+            for name, version, _ in releases:
+                record = kept[name, version] or coming[name, version].result()[name]
                 if record["file"]:
                     yield record
                 else:
-                    print(f"{record['package']} {record['version']} has no wheel", file=sys.stderr)
+                    print(f"{name} {version} has no wheel", file=sys.stderr)
         finally:
             pool.shutdown(cancel_futures=True)
 

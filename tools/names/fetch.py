@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -32,8 +31,8 @@ LARGEST_EXTENSION = 80_000_000
 # What pip says if an index answered and has no such wheel; anything else is a failure to be tried again.
 ABSENT = "No matching distribution found"
 TRIES = 4
-# What `wheels` has learned.
-GUARD, ANSWERS = threading.Lock(), {}
+# Releases that one call gets: starting pip takes longer than most downloads.
+BATCH = 8
 
 
 class Failure(Exception):
@@ -95,50 +94,62 @@ def releases(package, row, cap):
     return series(known, row, cap)
 
 
-def get(requirement, folder, python, platforms):
-    """The wheel of `requirement` for one Python, or None if there is none."""
-    demand = Path(folder) / "requirement.txt"
-    demand.write_text(requirement)
-    pip("download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--quiet", "--no-cache-dir",
-        "--dest", folder, "--python-version", python, *targets(platforms), "--requirement", str(demand))
-    return next(Path(folder).glob("*.whl"), None)
-
-
 def targets(platforms):
     return [flag for platform in platforms for flag in ("--platform", platform)]
 
 
-def wheels(package, python):
-    """The versions that have a wheel for this Python. Threads that ask for the same wait for one answer."""
-    with GUARD:
-        guard, answers = ANSWERS.setdefault((package, python), (threading.Lock(), []))
-    with guard:
-        if not answers:
-            answers.append(versions(pip("index", "versions", package, "--ignore-requires-python", "--only-binary",
-                                        ":all:", "--python-version", python, *targets(PLATFORMS))))
-    return answers[0]
-
-
-def download(package, version, folder):
-    """One wheel of a release, or None if it has none that serves."""
-    for python in PYTHONS:
-        if version in wheels(package, python):
-            return get(f"{package}=={version}", folder, python, PLATFORMS)
-    return None
-
-
-def again(entry, folder):
-    """The wheel that a record names. pip compares the digest."""
-    python, _, platform = entry["file"].removesuffix(".whl").rsplit("-", 3)[1:]
-    digits = re.match(r"(?:cp|py)(\d)(\d*)", python.split(".")[-1])
+def python_of(file):
+    """The Python that a wheel is for."""
+    tag = file.removesuffix(".whl").split("-")[-3].split(".")[-1]
+    digits = re.match(r"[a-z]+(\d)(\d*)", tag)
     # `py3` is for every Python 3.
-    version = f"{digits[1]}.{digits[2] or 11 if digits[1] == '3' else digits[2] or 7}"
-    platforms = [] if platform == "any" else platform.split(".")
-    requirement = f"{entry['package']}=={entry['version']} --hash=sha256:{entry['sha256']}"
-    wheel = get(requirement, folder, version, platforms)
-    if wheel is None or wheel.name != entry["file"]:
-        raise Failure(f"{entry['file']} cannot be had again")
-    return wheel
+    return f"{digits[1]}.{digits[2] or PYTHONS[0].partition('.')[2]}"
+
+
+def batches(releases):
+    """Releases that one call of pip can get: each of another package; locked ones of one Python."""
+    batches = []
+    for release in releases:
+        python = python_of(release[2]["file"]) if release[2] else None
+        for other, batch in batches:
+            if other == python and len(batch) < BATCH and release[0] not in batch:
+                break
+        else:
+            batch = {}
+            batches.append((python, batch))
+        batch[release[0]] = release
+    return [(python, list(batch.values())) for python, batch in batches]
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def attempt(releases, python, folder):
+    """Gets the wheels of a batch, or says which package has none for this Python. pip compares digests of locked ones."""
+    lines = []
+    for package, version, locked in releases:
+        lines.append(f"{package}=={version}" + (f" --hash=sha256:{locked['sha256']}" if locked else ""))
+    demand = Path(folder) / "requirements.txt"
+    demand.write_text("\n".join(lines))
+    answer = pip("download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--quiet",
+                 "--no-cache-dir", "--dest", folder, "--python-version", python, *targets(PLATFORMS),
+                 "--requirement", str(demand))
+    absent = re.search(ABSENT + r" for (\S+)==", answer.stderr) if answer.returncode else None
+    return normal(absent[1]) if absent else None
+
+
+def download(releases, python, folder):
+    """The wheels of a batch by normalised package name, for one Python or for the first that has one."""
+    for python in [python] if python else PYTHONS:
+        waiting, refused = releases, []
+        while waiting and (absent := attempt(waiting, python, folder)):
+            refused += [release for release in waiting if normal(release[0]) == absent]
+            waiting = [release for release in waiting if normal(release[0]) != absent]
+        releases = refused
+        if not releases:
+            break
+    return {normal(wheel.name.split("-")[0]): wheel for wheel in Path(folder).glob("*.whl")}
 
 
 def reduce(wheel, target):
@@ -156,29 +167,34 @@ def reduce(wheel, target):
         kept.writestr("extensions.json", json.dumps(symbols, sort_keys=True))
 
 
-def fetch(package, version, cache, locked=None):
-    """The record of one release, without a file if it has no wheel; its sources are in the cache afterwards.
-
-    `locked` is the record of the wheel that it must be.
-    """
-    target = cache / f"{package}-{version}.zip"
+def known(release, cache):
+    """The record of a release that is in the cache already."""
+    package, version, locked = release
     record = cache / f"{package}-{version}.json"
-    if record.exists():
-        entry = json.loads(record.read_text())
-        if locked is None or entry.get("sha256") == locked["sha256"]:
-            return entry
+    if not record.exists():
+        return None
+    entry = json.loads(record.read_text())
+    return entry if locked is None or entry.get("sha256") == locked["sha256"] else None
+
+
+def fetch(releases, python, cache):
+    """The records of a batch, by package; the sources are in the cache afterwards."""
+    entries = {}
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        wheel = download(package, version, folder) if locked is None else again(locked, folder)
-        if wheel is None:
+        found = download(releases, python, folder)
+        for package, version, locked in releases:
+            wheel = found.get(normal(package))
+            if wheel is None and locked:
+                raise Failure(f"{locked['file']} cannot be had again")
             entry = {"package": package, "version": version, "file": None}
-        else:
-            with wheel.open("rb") as data:
-                digest = hashlib.file_digest(data, "sha256").hexdigest()
-            entry = {"package": package, "version": version, "file": wheel.name, "sha256": digest,
-                     "bytes": wheel.stat().st_size}
-            record.unlink(missing_ok=True)
-            reduce(wheel, target)
-        part = Path(folder) / "record"
-        part.write_text(json.dumps(entry))
-        part.rename(record)
-    return entry
+            if wheel is not None:
+                with wheel.open("rb") as data:
+                    digest = hashlib.file_digest(data, "sha256").hexdigest()
+                entry |= {"file": wheel.name, "sha256": digest, "bytes": wheel.stat().st_size}
+                reduce(wheel, cache / f"{package}-{version}.zip")
+                wheel.unlink()
+            part = Path(folder) / "record"
+            part.write_text(json.dumps(entry))
+            part.rename(cache / f"{package}-{version}.json")
+            entries[package] = entry
+    return entries
