@@ -151,9 +151,8 @@ const ENDLESS: GlobalEntry = GlobalEntry {
     reason: "attribute path longer than any real one",
 };
 
-/// The answer for a name that a known package may have by now.
-const LIKELY: GlobalEntry =
-    GlobalEntry { set: known::KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
+/// What a class makes its instances with.
+const MAKER: &str = ".__new__";
 
 /// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,8 +325,8 @@ impl GlobalTable {
         if let Some(entry) = self.exact.get(&(module, name)) {
             return Some(Vote { named: true, entry: *entry });
         }
-        if let Some(class) = known::maker_of(module, name) {
-            return self.vote(module, class, written, Use::Instantiated);
+        if let Some(vote) = self.maker(module, name, written) {
+            return Some(vote);
         }
         if let Some(entry) = self.walk(module, name).or_else(|| self.method(module, name)) {
             return Some(Vote { named: true, entry });
@@ -335,7 +334,7 @@ impl GlobalTable {
         let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
         let denied = star.is_some_and(|entry| !entry.class.is_mild());
         let mut spellings = [Some((module, name)), written].into_iter().flatten();
-        if let Some(entry) = spellings.find_map(|(module, name)| known_entry(module, name, denied, usage)) {
+        if let Some(entry) = spellings.find_map(|(module, name)| known::judge(module, name, denied, usage)) {
             return Some(Vote { named: true, entry });
         }
         let plain = is_path(module) && is_path(name);
@@ -346,8 +345,16 @@ impl GlobalTable {
             return None;
         }
         let pattern = scopes(module).find_map(|scope| self.classes.get(scope)).copied();
-        let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(LIKELY))?;
+        let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(known::LIKELY))?;
         Some(Vote { named: false, entry })
+    }
+
+    /// `Class.__new__` of a known package: protocol 2 writes a constructor with keywords as a call of it, so it is worth
+    /// what an instance of the class is.
+    fn maker(&self, module: &str, name: &str, written: Option<(&str, &str)>) -> Option<Vote> {
+        let class = name.strip_suffix(MAKER).filter(|class| !class.contains("__") && known::covers(module))?;
+        let written = written.and_then(|(module, name)| Some((module, name.strip_suffix(MAKER)?)));
+        self.vote(module, class, written, Use::Instantiated).filter(|vote| known::SETS.contains(&vote.entry.set))
     }
 
     fn method(&self, module: &str, name: &str) -> Option<GlobalEntry> {
@@ -424,15 +431,6 @@ impl GlobalTable {
     fn denied_star(&self, module: &str) -> Option<GlobalEntry> {
         self.stars.get(module).filter(|entry| entry.class == Class::Denied).copied()
     }
-}
-
-/// What the table of known names says. In a module that a list denies as a whole, only instances of its classes pass.
-fn known_entry(module: &str, name: &str, denied: bool, usage: Use) -> Option<GlobalEntry> {
-    let known = known::get(module, name)?;
-    if denied && !(known.is_class() && usage != Use::Called) {
-        return None;
-    }
-    known.entry(usage)
 }
 
 /// The module and its parents, nearest first.

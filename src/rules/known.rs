@@ -43,6 +43,10 @@ pub(super) const KNOWN: &str = "known-globals";
 /// All of them.
 pub(super) const SETS: [&str; 4] = [KNOWN, JUDGED, RUNS, LOADS];
 
+/// The answer for a name that a known package may have by now.
+pub(super) const LIKELY: GlobalEntry =
+    GlobalEntry { set: KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
+
 /// How a file uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -68,7 +72,7 @@ impl Use {
 
 /// What the table says about one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
+struct Known {
     class: bool,
     compiled: bool,
     /// A function that objects hold, of which nothing else is known.
@@ -92,12 +96,12 @@ impl Known {
     }
 
     /// True for a class, false for a function that restores.
-    pub(super) const fn is_class(self) -> bool {
+    const fn is_class(self) -> bool {
         self.class
     }
 
     /// What this use of the name is worth, if the table says so.
-    pub(super) fn entry(self, usage: Use) -> Option<GlobalEntry> {
+    fn entry(self, usage: Use) -> Option<GlobalEntry> {
         if self.stored {
             let reason = "function that objects of a known package hold";
             let entry = GlobalEntry { set: KNOWN, class: Class::Framework, reason };
@@ -120,7 +124,7 @@ impl Known {
 }
 
 /// The entry of `name`, as it is defined in or exported from `module`.
-pub(super) fn get(module: &str, name: &str) -> Option<Known> {
+fn get(module: &str, name: &str) -> Option<Known> {
     if let Some(class) = name.strip_prefix(CYTHON_MAKER) {
         let maker = entry(module, class).filter(|known| known.class && known.compiled)?;
         // It makes the instance and sets its state, whichever opcode runs it.
@@ -129,11 +133,13 @@ pub(super) fn get(module: &str, name: &str) -> Option<Known> {
     entry(module, name)
 }
 
-/// The class of the table that `name`, its `__new__`, makes an instance of. Protocol 2 writes a constructor with keywords
-/// as a call of it.
-pub(super) fn maker_of<'n>(module: &str, name: &'n str) -> Option<&'n str> {
-    let class = name.strip_suffix(".__new__")?;
-    entry(module, class).filter(|known| known.class).map(|_| class)
+/// What the table of known names says. In a module that a list denies as a whole, only instances of its classes pass.
+pub(super) fn judge(module: &str, name: &str, denied: bool, usage: Use) -> Option<GlobalEntry> {
+    let known = get(module, name)?;
+    if denied && !(known.is_class() && usage != Use::Called) {
+        return None;
+    }
+    known.entry(usage)
 }
 
 /// True if the table covers the package that `module` is in.

@@ -96,7 +96,9 @@ fn what_objects_hold_is_a_finding_only_when_it_is_called() {
         }
     }
     // What opens files is not held either.
-    for (module, name) in [("nltk.data", "load"), ("spacy.util", "load_model"), ("sklearn.datasets._base", "load_files")] {
+    for (module, name) in
+        [("nltk.data", "load"), ("spacy.util", "load_model"), ("sklearn.datasets._base", "load_files")]
+    {
         assert!(!is_mild(table.judge_use(module, name, 4, Use::Referenced).class), "{module} {name}");
     }
 }
@@ -106,6 +108,7 @@ fn a_constructor_that_protocol_2_writes_as_a_call_makes_an_instance() {
     let table = GlobalTable::shipped();
     let class = |module, name| table.judge(module, name, 4).class;
     assert_eq!(class("scipy.stats._stats_py", "KstestResult.__new__"), Class::Framework);
+    assert_eq!(class("sklearn.tree._classes", "DecisionTreeClassifier.__new__"), Class::Framework);
     // Restoring it runs code, and other packages are not meant.
     assert!(!is_mild(class("sympy.functions.elementary.trigonometric", "sin.__new__")));
     assert!(!is_mild(class("mycompany.models", "Result.__new__")));
