@@ -100,11 +100,15 @@ def reviewed(names):
     for key, reason in rows["judged"].items():
         number = REASONS.index(reason) + 1
         names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key in rows["stored"]:
+        names.setdefault(key, table.STORED)
     for key, reason in rows["called"].items():
         names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << table.CALLED_SHIFT)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
+    for key in filter(re.compile(rows["cleared"]).match, names):
+        names[key] &= table.CLASS | table.FUNCTION | table.COMPILED
     for key in filter(re.compile(rows["compared"]).match, names):
         names[key] = names[key] & ~(7 << table.RESTORED_SHIFT)
     for key in [key for key in names if key in rows["left_out"] or package(key) in rows["no_packages"]]:
