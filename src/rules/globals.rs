@@ -153,9 +153,8 @@ const ENDLESS: GlobalEntry = GlobalEntry {
     reason: "attribute path longer than any real one",
 };
 
-/// The answer for a name that a known package may have by now.
-const LIKELY: GlobalEntry =
-    GlobalEntry { set: known::KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
+/// What a class makes its instances with.
+const MAKER: &str = ".__new__";
 
 /// What one spelling of a name says. Ordered: a statement about the name outweighs one about its surroundings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,16 +324,18 @@ impl GlobalTable {
 
     /// What the shipped lists say about one spelling; `written` is the file's own, where it differs.
     fn vote(&self, module: &str, name: &str, written: Option<(&str, &str)>, usage: Use) -> Option<Vote> {
-        let exact = self.exact.get(&(module, name)).copied();
-        if let Some(entry) = exact.or_else(|| self.walk(module, name)).or_else(|| self.method(module, name)) {
+        let exact = self.exact.get(&(module, name)).map(|&entry| Vote { named: true, entry });
+        let exact = exact.or_else(|| self.maker(module, name, written));
+        let named = || self.walk(module, name).or_else(|| self.method(module, name));
+        if let Some(vote) = exact.or_else(|| named().map(|entry| Vote { named: true, entry })) {
             // What is kept as a value was written to be called by its owner, with arguments of his.
-            let kept = entry.set == STORED && usage == Use::Called;
-            return Some(Vote { named: true, entry: if kept { UNKNOWN } else { entry } });
+            let kept = vote.entry.set == STORED && usage == Use::Called;
+            return Some(if kept { Vote { named: true, entry: UNKNOWN } } else { vote });
         }
         let star = scopes(module).find_map(|scope| self.stars.get(scope)).copied();
         let denied = star.is_some_and(|entry| !entry.class.is_mild());
         let mut spellings = [Some((module, name)), written].into_iter().flatten();
-        if let Some(entry) = spellings.find_map(|(module, name)| known_entry(module, name, denied, usage)) {
+        if let Some(entry) = spellings.find_map(|(module, name)| known::judge(module, name, denied, usage)) {
             return Some(Vote { named: true, entry });
         }
         let plain = is_path(module) && is_path(name);
@@ -347,8 +348,16 @@ impl GlobalTable {
         // A name that is only spelled like a class says nothing of what calling it does.
         let pattern = scopes(module).find_map(|scope| self.classes.get(scope)).copied();
         let pattern = pattern.filter(|entry| usage != Use::Called || entry.class == Class::Safe);
-        let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(LIKELY))?;
+        let entry = pattern.or_else(|| (usage != Use::Called && known::covers(module)).then_some(known::LIKELY))?;
         Some(Vote { named: false, entry })
+    }
+
+    /// `Class.__new__` of a known package: protocol 2 writes a constructor with keywords as a call of it, so it is worth
+    /// what an instance of the class is.
+    fn maker(&self, module: &str, name: &str, written: Option<(&str, &str)>) -> Option<Vote> {
+        let class = name.strip_suffix(MAKER).filter(|class| !class.contains("__") && known::covers(module))?;
+        let written = written.and_then(|(module, name)| Some((module, name.strip_suffix(MAKER)?)));
+        self.vote(module, class, written, Use::Instantiated).filter(|vote| known::SETS.contains(&vote.entry.set))
     }
 
     fn method(&self, module: &str, name: &str) -> Option<GlobalEntry> {
@@ -425,15 +434,6 @@ impl GlobalTable {
     fn denied_star(&self, module: &str) -> Option<GlobalEntry> {
         self.stars.get(module).filter(|entry| entry.class == Class::Denied).copied()
     }
-}
-
-/// What the table of known names says. In a module that a list denies as a whole, only instances of its classes pass.
-fn known_entry(module: &str, name: &str, denied: bool, usage: Use) -> Option<GlobalEntry> {
-    let known = known::get(module, name)?;
-    if denied && !(known.is_class() && usage != Use::Called) {
-        return None;
-    }
-    Some(known.entry(usage))
 }
 
 /// The module and its parents, nearest first.

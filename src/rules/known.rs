@@ -43,6 +43,10 @@ pub(super) const KNOWN: &str = "known-globals";
 /// All of them.
 pub(super) const SETS: [&str; 4] = [KNOWN, JUDGED, RUNS, LOADS];
 
+/// The answer for a name that a known package may have by now.
+pub(super) const LIKELY: GlobalEntry =
+    GlobalEntry { set: KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
+
 /// How a file uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -71,32 +75,41 @@ impl Use {
 
 /// What the table says about one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known {
+struct Known {
     class: bool,
     compiled: bool,
+    /// A function that objects hold, of which nothing else is known.
+    stored: bool,
     called: Option<usize>,
     restored: Option<usize>,
 }
 
 impl Known {
-    /// Bits 0 to 2: class, function, compiled; three bits each for the reasons of calling and restoring, 0 for none.
+    /// Bits 0 to 2: class, function, compiled; three bits each for the reasons of calling and restoring, 0 for none; a
+    /// function that may only be stored.
     fn of(value: u64) -> Self {
         let reason = |bits: u64| usize::try_from(bits & 7).unwrap_or_default();
         Self {
             class: value & 1 != 0,
             compiled: value & 4 != 0,
+            stored: value & 1 << 9 != 0,
             called: reason(value >> 3).checked_sub(1),
             restored: reason(value >> 6).checked_sub(1),
         }
     }
 
     /// True for a class, false for a function that restores.
-    pub(super) const fn is_class(self) -> bool {
+    const fn is_class(self) -> bool {
         self.class
     }
 
-    /// What this use of the name is worth.
-    pub(super) fn entry(self, usage: Use) -> GlobalEntry {
+    /// What this use of the name is worth, if the table says so.
+    fn entry(self, usage: Use) -> Option<GlobalEntry> {
+        if self.stored {
+            let reason = "function that objects of a known package hold";
+            let entry = GlobalEntry { set: KNOWN, class: Class::Framework, reason };
+            return matches!(usage, Use::Referenced | Use::Passed).then_some(entry);
+        }
         let harmless = GlobalEntry { set: KNOWN, class: Class::Framework, reason: "class of a known package" };
         let (effect, set, class) = match usage {
             Use::Called | Use::Passed => (self.called, JUDGED, Class::Denied),
@@ -104,21 +117,32 @@ impl Known {
                 (self.restored, RUNS, Class::Gadget)
             }
             Use::Instantiated => (self.restored, LOADS, Class::Gadget),
-            Use::Referenced => return harmless,
+            Use::Referenced => return Some(harmless),
         };
-        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else { return harmless };
-        GlobalEntry { set, class, reason: if usage == Use::Instantiated { restoring } else { calling } }
+        let Some((calling, restoring)) = effect.and_then(|effect| EFFECTS.get(effect)) else {
+            return Some(harmless);
+        };
+        Some(GlobalEntry { set, class, reason: if usage == Use::Instantiated { restoring } else { calling } })
     }
 }
 
 /// The entry of `name`, as it is defined in or exported from `module`.
-pub(super) fn get(module: &str, name: &str) -> Option<Known> {
+fn get(module: &str, name: &str) -> Option<Known> {
     if let Some(class) = name.strip_prefix(CYTHON_MAKER) {
-        let maker = entry(module, class).filter(|known| known.compiled)?;
+        let maker = entry(module, class).filter(|known| known.class && known.compiled)?;
         // It makes the instance and sets its state, whichever opcode runs it.
         return Some(Known { class: false, called: maker.restored, ..maker });
     }
     entry(module, name)
+}
+
+/// What the table of known names says. In a module that a list denies as a whole, only instances of its classes pass.
+pub(super) fn judge(module: &str, name: &str, denied: bool, usage: Use) -> Option<GlobalEntry> {
+    let known = get(module, name)?;
+    if denied && !(known.is_class() && usage != Use::Called) {
+        return None;
+    }
+    known.entry(usage)
 }
 
 /// True if the table covers the package that `module` is in.

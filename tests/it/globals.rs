@@ -92,6 +92,13 @@ fn what_attackers_use_is_denied_or_decided_by_its_arguments() {
     }
 }
 
+/// A pickle that calls one name with a string.
+pub(crate) fn called_with_text(module: &str, name: &str) -> Vec<u8> {
+    let text =
+        |text: &str| [b"X", u32::try_from(text.len()).unwrap().to_le_bytes().as_slice(), text.as_bytes()].concat();
+    [b"\x80\x04", text(module).as_slice(), &text(name), b"\x93", &text("an argument"), b"\x85R."].concat()
+}
+
 #[test]
 fn what_attackers_use_is_found_when_called() {
     let mut silent = Vec::new();
@@ -100,10 +107,7 @@ fn what_attackers_use_is_found_when_called() {
         if GlobalTable::shipped().judge(module, name, 4).class != Class::Denied {
             continue;
         }
-        let text =
-            |text: &str| [b"X", u32::try_from(text.len()).unwrap().to_le_bytes().as_slice(), text.as_bytes()].concat();
-        let call =
-            [b"\x80\x04", text(module).as_slice(), &text(name), b"\x93", &text("an argument"), b"\x85R."].concat();
+        let call = called_with_text(module, name);
         let found = scan(RuleSet::shipped(), &options(), &Input::new("model.pkl", MemorySource::new(call)), true);
         // A name in a temporary folder, or of files there, is worth no more than a note.
         let least = if matches!(module, "glob" | "linecache" | "tempfile") { Severity::Low } else { Severity::Medium };

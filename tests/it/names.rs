@@ -2,16 +2,24 @@
 
 use std::fs;
 
-use modelaudit::rules::{Class, GlobalTable, NamesTable, Use};
+use modelaudit::bytes::{Input, MemorySource};
+use modelaudit::finding::Severity;
+use modelaudit::rules::{Class, GlobalTable, NamesTable, RuleSet, Use};
+use modelaudit::scan::scan;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
-use crate::fixtures::root;
+use crate::fixtures::{options, root};
+use crate::globals::called_with_text;
 
 /// Names that files of many releases hold: module, name.
 const KNOWN: &str = include_str!("globals/known.txt");
 /// Names of known packages that do harm when they are called: module, name.
 const JUDGED: &str = include_str!("globals/judged.txt");
+/// Names of known packages that load, fetch, import or run what they are called with: module, name.
+const LOADERS: &str = include_str!("globals/loaders.txt");
+/// Functions and methods that objects of known packages hold: module, name.
+const STORED: &str = include_str!("globals/stored.txt");
 
 fn rows(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().map(|line| line.split_once(' ').unwrap_or_else(|| panic!("{line}")))
@@ -63,6 +71,49 @@ fn what_does_harm_when_called_is_a_finding() {
         assert!(!is_mild(entry.class) && entry.class != Class::Unknown, "{module} {name} is {:?}", entry.class);
         assert!(!entry.reason.is_empty(), "{module} {name}");
     }
+}
+
+#[test]
+fn what_loads_its_argument_is_found_in_a_pickle() {
+    assert!(LOADERS.lines().count() >= 60);
+    let silent: Vec<_> = rows(LOADERS)
+        .filter(|(module, name)| {
+            let call = MemorySource::new(called_with_text(module, name));
+            let found = scan(RuleSet::shipped(), &options(), &Input::new("model.pkl", call), true);
+            !found.hits.iter().any(|hit| hit.severity >= Severity::Medium)
+        })
+        .collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+#[test]
+fn what_objects_hold_is_a_finding_only_when_it_is_called() {
+    let table = GlobalTable::shipped();
+    for (module, name) in rows(STORED) {
+        assert_eq!(table.judge_use(module, name, 4, Use::Referenced).class, Class::Framework, "{module} {name}");
+        for usage in [Use::Called, Use::Instantiated] {
+            assert_eq!(table.judge_use(module, name, 4, usage).class, Class::Unknown, "{module} {name} {usage:?}");
+        }
+    }
+    // What opens files is not held either.
+    for (module, name) in
+        [("nltk.data", "load"), ("spacy.util", "load_model"), ("sklearn.datasets._base", "load_files")]
+    {
+        assert!(!is_mild(table.judge_use(module, name, 4, Use::Referenced).class), "{module} {name}");
+    }
+}
+
+#[test]
+fn a_constructor_that_protocol_2_writes_as_a_call_makes_an_instance() {
+    let table = GlobalTable::shipped();
+    let class = |module, name| table.judge(module, name, 4).class;
+    assert_eq!(class("scipy.stats._stats_py", "KstestResult.__new__"), Class::Framework);
+    assert_eq!(class("sklearn.tree._classes", "DecisionTreeClassifier.__new__"), Class::Framework);
+    // Restoring it runs code, and other packages are not meant.
+    assert!(!is_mild(class("sympy.functions.elementary.trigonometric", "sin.__new__")));
+    assert!(!is_mild(class("mycompany.models", "Result.__new__")));
+    assert!(!is_mild(class("scipy.stats._stats_py", "KstestResult.__new__.__call__")));
+    assert!(!is_mild(class("subprocess", "Popen.__new__")));
 }
 
 #[test]

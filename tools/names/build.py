@@ -17,6 +17,7 @@ import hashlib
 import json
 import multiprocessing
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -31,45 +32,61 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "names"
 DATA = ROOT / "data" / "names"
 HERE = Path(__file__).parent
+# Downloads at a time.
+THREADS = 8
 # What `read` found depends on these.
-READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("judge", "reasons", "table", "tree")))
+READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "reasons", "table", "tree")))
 READER = READER.hexdigest()[:12]
 
 
 def plan(locked):
-    """Package and version of every release to read, as one list for each package."""
+    """The releases to read as (package, version, locked record or None), in the order of the table's sources.
+
+    A run that goes on after an interruption keeps to the plan that it began with.
+    """
     if locked:
-        packages = {}
-        for row in json.loads((DATA / "sources.json").read_text()):
-            packages.setdefault(row["package"], []).append(row["version"])
-        return packages
-    rows = tomllib.loads((HERE / "packages.toml").read_text())
-    with ThreadPoolExecutor(4) as pool:
-        chosen = pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items())
-        return dict(zip(rows["packages"], chosen))
+        rows = json.loads((DATA / "sources.json").read_text())
+        return [(row["package"], row["version"], row) for row in rows]
+    wanted = (HERE / "packages.toml").read_bytes()
+    kept = CACHE / f"plan.{hashlib.sha256(wanted).hexdigest()[:12]}.json"
+    if not kept.exists():
+        rows = tomllib.loads(wanted.decode())
+        with ThreadPoolExecutor(THREADS) as pool:
+            chosen = pool.map(lambda row: fetch.releases(*row, rows["cap"]), rows["packages"].items())
+            kept.write_text(json.dumps(dict(zip(rows["packages"], chosen))))
+    packages = json.loads(kept.read_text())
+    return [(name, version, None) for name, versions in packages.items() for version in versions]
 
 
-def collect(packages):
-    """The records of all releases that have a wheel; sources are in the cache afterwards."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    releases = [(name, version) for name, versions in packages.items() for version in versions]
-    with ThreadPoolExecutor(4) as pool:
-        records = list(pool.map(lambda release: fetch.fetch(*release, CACHE), releases))
-    for record in records:
-        if not record["file"]:
-            print(f"{record['package']} {record['version']} has no wheel", file=sys.stderr)
-    return [record for record in records if record["file"]]
+def collect(releases):
+    """The records of all releases that have a wheel, in order and as they come; sources are in the cache by then."""
+    kept = {release[:2]: fetch.known(release, CACHE) for release in releases}
+    missing = [release for release in releases if kept[release[:2]] is None]
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            coming = {}
+            for python, batch in fetch.batches(missing):
+                future = pool.submit(fetch.fetch, batch, python, CACHE)
+                coming.update({release[:2]: future for release in batch})
+            for name, version, _ in releases:
+                record = kept[name, version] or coming[name, version].result()[name]
+                if record["file"]:
+                    yield record
+                else:
+                    print(f"{name} {version} has no wheel", file=sys.stderr)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def read(record):
-    """Names, bases and number of unreadable sources of one release; kept until these scripts change."""
+    """A record with names, bases and number of unreadable sources of its release; kept until these scripts change."""
     path = CACHE / f"{record['package']}-{record['version']}.zip"
     kept = path.with_name(f"{path.stem}.{READER}.names.json")
     if not kept.exists():
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(table.release(path)))
         part.rename(kept)
-    return json.loads(kept.read_text())
+    return record, json.loads(kept.read_text())
 
 
 def package(key):
@@ -82,10 +99,16 @@ def reviewed(names):
     rows = tomllib.loads((HERE / "reviewed.toml").read_text())
     for key, reason in rows["judged"].items():
         number = REASONS.index(reason) + 1
-        names[key] = names[key] & 7 | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+        names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key in rows["stored"]:
+        names.setdefault(key, table.STORED)
+    for key, reason in rows["called"].items():
+        names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << table.CALLED_SHIFT)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
+    for key in filter(re.compile(rows["cleared"]).match, names):
+        names[key] &= table.CLASS | table.FUNCTION | table.COMPILED
     for key in filter(re.compile(rows["compared"]).match, names):
         names[key] = names[key] & ~(7 << table.RESTORED_SHIFT)
     for key in [key for key in names if key in rows["left_out"] or package(key) in rows["no_packages"]]:
@@ -101,7 +124,7 @@ def write_lists(names):
         called, restored = table.reasons(names[key])
         if names[key] & table.FUNCTION:
             functions.append(f"{key}\t{word[called]}")
-        elif called or restored:
+        elif names[key] & table.CLASS and (called or restored):
             judged.append(f"{key}\t{word[called]}\t{word[restored]}")
     (DATA / "judged.tsv").write_text("\n".join(judged) + "\n")
     (DATA / "reconstructors.tsv").write_text("\n".join(functions) + "\n")
@@ -132,23 +155,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--locked", action="store_true", help="read the releases of sources.json")
     arguments = parser.parse_args()
-    DATA.mkdir(parents=True, exist_ok=True)
-    records = collect(plan(arguments.locked))
-    names, bases = {}, {}
-    # A process that has read a few releases is replaced: its memory does not shrink.
-    with multiprocessing.Pool(maxtasksperchild=6) as pool:
-        for record, (found, outer, skipped) in zip(records, pool.imap(read, records)):
-            record |= {"names": len(found), "unreadable": skipped}
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for stale in CACHE.glob("tmp*"):
+        # A run that was interrupted left it.
+        shutil.rmtree(stale)
+    records, names, bases = [], {}, {}
+    # Wheels are read while the next are fetched. A process that has read a few releases is replaced: its memory does
+    # not shrink.
+    with multiprocessing.get_context("forkserver").Pool(maxtasksperchild=6) as pool:
+        for record, (found, outer, skipped) in pool.imap(read, collect(plan(arguments.locked))):
+            records.append(record | {"names": len(found), "unreadable": skipped})
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
             for key, value in outer.items():
                 bases.setdefault(key, set()).update(value)
     table.inherit(names, bases)
+    table.settle(names)
     reviewed(names)
     write_lists(names)
     text = ",\n".join(json.dumps(record, sort_keys=True) for record in records)
     (DATA / "sources.json").write_text(f"[\n{text}\n]\n")
     write_table(names, records)
+    for done in CACHE.glob("plan.*.json"):
+        done.unlink()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What constructing or restoring an object does, followed through the sources of one release."""
 
+from collections import deque
+
 import tree
 from reasons import EXECUTES, FILES, method, reason
 
@@ -92,7 +94,7 @@ class Judge:
 
     def __init__(self, release):
         self.release = release
-        self.lines = {}
+        self.lines, self.known = {}, {}
 
     def line(self, kind):
         key = (kind.module.name, kind.name)
@@ -123,21 +125,31 @@ class Judge:
 
     def walk(self, function, kind=None):
         """The worst reason that a call of `function` reaches."""
-        worst, seen, queue = 0, set(), [(function, kind, 0)]
+        worst, seen, queue = 0, set(), deque([(function, kind, 0)])
         while queue and len(seen) < REACH:
-            item, owner, depth = queue.pop(0)
+            item, owner, depth = queue.popleft()
             key = (id(item), id(owner))
             if key in seen:
                 continue
             seen.add(key)
-            for call in tree.calls(item):
-                found, following = self.step(item, owner, call)
-                worst = max(worst, found)
-                if depth < DEPTH:
-                    queue.extend((target, kind, depth + 1) for target, kind in following)
+            found, following = self.steps(item, owner)
+            worst = max(worst, found)
+            if depth < DEPTH:
+                queue.extend((target, kind, depth + 1) for target, kind in following)
             if worst == EXECUTES:
                 break
         return worst
+
+    def steps(self, function, owner):
+        """The worst that the calls of a function do by themselves, and the functions that they lead to."""
+        key = (id(function), id(owner))
+        if key not in self.known:
+            taken = [self.step(function, owner, call) for call in tree.calls(function)]
+            worst = max((found for found, _ in taken), default=0)
+            # One place is enough: a function that is called twice does the same twice.
+            following = {(id(target), id(kind)): (target, kind) for _, many in taken for target, kind in many}
+            self.known[key] = worst, list(following.values())
+        return self.known[key]
 
     def step(self, function, owner, call):
         """What one call does by itself, and the functions that it leads to."""

@@ -6,13 +6,16 @@ import re
 import sys
 import zipfile
 
+import binary
 import judge as judging
 import tree
 from reasons import ARGUMENTS
 
 # Flags of a name; the reasons for calling and for restoring it stand above them, three bits each.
-CLASS, FUNCTION, COMPILED = 1, 2, 4
+CLASS, FUNCTION, COMPILED, STORED = 1, 2, 4, 1 << 9
 CALLED_SHIFT, RESTORED_SHIFT = 3, 6
+# Packages whose objects keep functions and methods of the package as attributes: `thinc.layers.chain.forward`.
+KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "spacy", "statsmodels", "thinc"}
 
 # Folders and files of a wheel that no model refers to.
 SKIPPED = re.compile(r"(^|/)(tests?|testsuite|benchmarks?|examples?|docs?|conftest\.py|setup\.py)(/|$)|\.dist-info/|-")
@@ -35,6 +38,7 @@ def read(path):
     modules, skipped = {}, 0
     with zipfile.ZipFile(path) as archive:
         compiled = json.loads(archive.read("extensions.json"))
+        compiled = {name: binary.classes(symbols) for name, symbols in compiled.items()}
         # Sources before stubs of the same module.
         for member in sorted(archive.namelist(), key=lambda name: (name.endswith(".pyi"), name)):
             if not member.endswith((".py", ".pyi")) or SKIPPED.search(member):
@@ -80,6 +84,8 @@ class Names:
                 self.reducers(kind)
             self.exports(module)
             self.registered(module)
+            if module.name.split(".")[0] in KEEPERS:
+                self.kept(module)
         return self.found, self.bases
 
     def add(self, module, name, value):
@@ -104,6 +110,20 @@ class Names:
         """True if calling the class runs the constructor of a base from outside."""
         own = self.judge.find(kind, "__init__")
         return own is None or any("__init__" in callee for callee, *_ in tree.calls(own))
+
+    def kept(self, module):
+        """Functions and methods that an object may hold. They are no more than that: a call of one is not known."""
+        for function in module.functions.values():
+            if not function.name.startswith("__"):
+                self.stored(module.name, function.name, function, None)
+        for kind in module.classes.values():
+            for name, method in kind.methods.items():
+                if not name.startswith("__"):
+                    self.stored(module.name, f"{kind.name}.{name}", method, kind)
+
+    def stored(self, module, name, function, kind):
+        why = ARGUMENTS if tree.calls_parameter(function) else self.judge.walk(function, kind)
+        self.add(module, name, STORED | why << CALLED_SHIFT)
 
     def exports(self, module):
         """Names that a module takes from others of the release."""
@@ -174,7 +194,7 @@ def reasons(value):
 
 def merge(left, right):
     """Of two releases the worse."""
-    flags = (left | right) & (CLASS | FUNCTION | COMPILED)
+    flags = (left | right) & (CLASS | FUNCTION | COMPILED | STORED)
     called, restored = (max(pair) for pair in zip(reasons(left), reasons(right)))
     return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
 
@@ -205,3 +225,13 @@ def inherit(names, bases):
                 names[key] = merged
         if not changed:
             return
+
+
+def settle(names):
+    """Drops the functions that may not be stored: what one of them reaches is not harmless in every release."""
+    for key, value in list(names.items()):
+        if value & STORED:
+            if value & (CLASS | FUNCTION):
+                names[key] = value & ~STORED
+            elif reasons(value)[0]:
+                del names[key]

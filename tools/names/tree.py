@@ -173,22 +173,35 @@ class Reader:
                         self.module.lazy[item.value] = (f"{self.module.name}.{key.value}", item.value)
 
 
+def walk(tree):
+    """The nodes of a tree, each before its children; `ast.walk` takes twice as long."""
+    nodes = [tree]
+    for node in nodes:
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if isinstance(part, ast.AST):
+                nodes.append(part)
+            elif isinstance(part, list):
+                nodes.extend(item for item in part if isinstance(item, ast.AST))
+    return nodes
+
+
 def calls(function):
     """What a function calls: (text of the callee, arguments are fixed, arguments at all, first argument is fixed)."""
     if function.calls is not None:
         return function.calls
-    tree = function.tree
-    local = {arg.arg for arg in ast.walk(tree) if isinstance(arg, ast.arg)}
-    local |= {name.id for name in ast.walk(tree) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
-    for part in ast.walk(tree):
+    nodes = walk(function.tree)
+    local = {arg.arg for arg in nodes if isinstance(arg, ast.arg)}
+    local |= {name.id for name in nodes if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
+    for part in nodes:
         if isinstance(part, (ast.Import, ast.ImportFrom)):
             function.imports.update(import_names(part, function.module.name, function.module.package))
 
     def fixed(node):
-        return not any(isinstance(part, ast.Name) and part.id in local for part in ast.walk(node))
+        return not any(isinstance(part, ast.Name) and part.id in local for part in walk(node))
 
     found = []
-    for part in ast.walk(tree):
+    for part in nodes:
         if not isinstance(part, ast.Call):
             continue
         arguments = [*part.args, *[keyword.value for keyword in part.keywords]]
@@ -216,18 +229,18 @@ def calls(function):
 def calls_parameter(function):
     """True if a function outside a class calls what it is given, so that its caller chooses."""
     tree = function.tree
-    given = {arg.arg for arg in ast.walk(tree.args) if isinstance(arg, ast.arg)}
-    called = (part.func for part in ast.walk(tree) if isinstance(part, ast.Call))
+    given = {arg.arg for arg in walk(tree.args) if isinstance(arg, ast.arg)}
+    called = (part.func for part in walk(tree) if isinstance(part, ast.Call))
     return any(isinstance(callee, ast.Name) and callee.id in given for callee in called)
 
 
 def returned(function):
     """The first elements of the tuples that a `__reduce__` returns."""
     values = {}
-    for part in ast.walk(function.tree):
+    for part in walk(function.tree):
         if isinstance(part, ast.Assign) and len(part.targets) == 1 and isinstance(part.targets[0], ast.Name):
             values[part.targets[0].id] = part.value
-    for part in ast.walk(function.tree):
+    for part in walk(function.tree):
         value = part.value if isinstance(part, ast.Return) else None
         if isinstance(value, ast.Name):
             value = values.get(value.id)
