@@ -23,6 +23,7 @@ pub mod fact;
 pub mod finding;
 pub mod formats;
 pub mod inspect;
+pub mod names;
 pub mod policy;
 pub mod render;
 pub mod report;

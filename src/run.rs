@@ -15,7 +15,8 @@ use crate::escape::{CAP, printable};
 use crate::finding::{Finding, State};
 use crate::policy::Policy;
 use crate::report::{Asset, Coverage, Report, Status, Tool};
-use crate::rules::{NamesTable, RuleSet, order};
+use crate::names::NamesTable;
+use crate::rules::{RuleSet, order};
 use crate::scan::{self, Options, Outcome};
 use crate::target::{Plan, Pointed, Target};
 

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::config::{ConfigError, Settings};
 use crate::formats::FORMATS;
-use crate::rules::{NamesTable, RuleSet};
+use crate::names::NamesTable;
+use crate::rules::RuleSet;
 
 /// One thing that was examined.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,12 +22,13 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 pub use globals::{Class, GlobalEntry, GlobalTable};
-pub use known::{NamesTable, Use};
+pub use known::Use;
 pub use matcher::{Hit, Judge};
 pub use set::Set;
 pub use watch::Watchlist;
 
 use crate::fact::Kind;
+use crate::names::NamesTable;
 use crate::finding::Severity;
 use crate::report::RuleInfo;
 use clause::Clause;

@@ -156,7 +156,7 @@ fn real_models_of_every_framework_give_no_finding() {
                     || path.ends_with("python_model.pkl") =>
             {
                 let codes: Vec<&str> = found.hits.iter().map(|hit| hit.rule.code.as_str()).collect();
-                if codes != ["S507"] {
+                if codes != ["S507"] || found.hits.iter().any(|hit| hit.severity != Severity::High) {
                     writeln!(wrong, "{path}: {codes:?}").unwrap();
                 }
                 continue;

@@ -4,7 +4,8 @@ use std::fs;
 
 use modelaudit::bytes::{Input, MemorySource};
 use modelaudit::finding::Severity;
-use modelaudit::rules::{Class, GlobalTable, NamesTable, RuleSet, Use};
+use modelaudit::names::NamesTable;
+use modelaudit::rules::{Class, GlobalTable, RuleSet, Use};
 use modelaudit::scan::scan;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};

@@ -86,6 +86,16 @@ pub enum Content {
     Owned(Vec<u8>),
 }
 
+impl Content {
+    /// True for so many bytes and more.
+    pub(super) fn is_at_least(&self, shortest: usize) -> bool {
+        match self {
+            Self::Extent(extent) => extent.len >= shortest as u64,
+            Self::Owned(bytes) => bytes.len() >= shortest,
+        }
+    }
+}
+
 /// Another loader that makes any Python object, out of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextLoader {
@@ -100,6 +110,8 @@ pub enum TextLoader {
 pub enum Purpose {
     /// The use with this index gives them to an unpickler; true: that of `PyTorch`.
     Loaded(u32, bool),
+    /// They are in the state of an object whose class unpickles them.
+    Restored,
     /// They are given to `marshal.loads`.
     Unmarshalled,
     /// They are text, given to a loader of another format.

@@ -463,21 +463,9 @@ impl Machine<'_> {
                 _ => None,
             };
             let item = inner.and_then(|items| items.first().copied()).unwrap_or(item);
-            let content = match item {
-                Value::Bytes(far) | Value::Str(far) => match self.extent(far) {
-                    Some((_, extent)) if extent.len != u64::MAX => Content::Extent(extent),
-                    _ => match self.whole(item) {
-                        Some(bytes) => Content::Owned(bytes),
-                        None => continue,
-                    },
-                },
-                Value::Computed(_) => match self.whole(item) {
-                    Some(bytes) => Content::Owned(bytes),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            self.evidence.nested(Nested { content, at: by.at, purpose });
+            if let Some(content) = self.bytes_content(item) {
+                self.evidence.nested(Nested { content, at: by.at, purpose });
+            }
         }
     }
 

@@ -449,6 +449,7 @@ impl Machine<'_> {
         }
         self.note_hooks(state, by);
         self.note_parsers(target, state, by);
+        self.hand_over_state(target, state, by);
         self.add_state(target, state);
         self.log_build(target, state);
         None

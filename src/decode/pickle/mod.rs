@@ -27,6 +27,7 @@ mod parsers;
 mod passing;
 mod reader;
 mod render;
+mod restored;
 mod role;
 mod step;
 mod strings;

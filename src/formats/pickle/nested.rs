@@ -1,29 +1,34 @@
 //! Pickles inside the literals of a pickle: given to a loader, or lying there.
 //!
-//! What a loader is given runs while the outer pickle loads; its facts are stated as if it stood in the file. What
+//! What a loader is given runs while the outer pickle loads; its facts are stated as if it stood in the file. So are
+//! those of bytes in the state of an object that unpickles what it holds; bytes there that are something else, an
+//! archive of PyTorch for one, go to the engine as an input of their own. What
 //! only lies there and is a whole pickle is dormant: the calls that it would make are stated as such, a payload that
 //! may wait for its second stage. Anything else that begins like a pickle is data.
 
 use super::facts::{self, Place, Verdicts};
 use super::rereading::Rereading;
 use super::salvage::is_plausible;
-use crate::bytes::ReadAt;
-use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded};
+use crate::bytes::{MemorySource, ReadAt};
+use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded, may_exist};
 use crate::fact::Fact;
-use crate::formats::Scan;
+use crate::formats::{Probe, Scan, detect};
 
 /// Pickles within pickles. A loader within a loader is already no model.
 const DEEPEST: u64 = 4;
 /// Longest literal that is decoded from base64 or hexadecimal.
 const LONGEST_ENCODED: u64 = 1 << 20;
+/// Computed bytes that are handed on as an input of their own.
+const LONGEST_OWNED: u64 = 16 << 20;
 
 /// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
 pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    let pickles = |nested: &&Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Data);
+    let pickles = |nested: &&Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Restored | Purpose::Data);
     for nested in machine.evidence().nested.iter().filter(pickles) {
         // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
-        let loaded_too = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..)) && same(&other.content, &nested.content);
+        let loads = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..) | Purpose::Restored);
+        let loaded_too = |other: &Nested| loads(other) && same(&other.content, &nested.content);
         if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
             continue;
         }
@@ -50,7 +55,7 @@ fn look(
     depth: u64,
 ) -> &'static str {
     let Some((source, inner)) = open(outer, nested, place) else { return "opaque" };
-    let torch = matches!(nested.purpose, Purpose::Loaded(_, true));
+    let torch = matches!(nested.purpose, Purpose::Loaded(_, true) | Purpose::Restored);
     let persistence = if torch { Persistence::Torch } else { Persistence::None };
     let mut machine = Machine::new(&*source, persistence);
     machine.limit_lines(1 << 20);
@@ -62,12 +67,20 @@ fn look(
         match nested.purpose {
             Purpose::Data if !whole || !does_something(&machine) => return "opaque",
             // Raw storages follow the pickles of a checkpoint.
-            Purpose::Loaded(_, true) if at > 0 && !stopped && machine.names().all().is_empty() => return found,
+            Purpose::Loaded(_, true) | Purpose::Restored
+                if at > 0 && !stopped && machine.names().all().is_empty() =>
+            {
+                return found;
+            }
+            Purpose::Restored if !machine.names().all().iter().any(may_exist) => {
+                other_content(scan, nested, &*source, inner);
+                return found;
+            }
             Purpose::Data => {
                 dormant(scan, &machine, place.offset(nested.at));
                 return "opaque";
             }
-            Purpose::Loaded(..) | Purpose::Unmarshalled | Purpose::Text(_) => {}
+            Purpose::Loaded(..) | Purpose::Restored | Purpose::Unmarshalled | Purpose::Text(_) => {}
         }
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
@@ -81,6 +94,23 @@ fn look(
         if !stopped || !torch || at >= source.len() {
             return found;
         }
+    }
+}
+
+/// Hands bytes that an object loads and that are no pickle with names to the engine, if they are of any format.
+fn other_content(scan: &mut Scan<'_>, nested: &Nested, source: &dyn ReadAt, inner: Place) {
+    let name = format!("state at {:#x}", inner.offset(0));
+    let child = match (&nested.content, inner) {
+        (Content::Extent(extent), Place::Range(at)) => scan.input.slice(name, at, extent.len),
+        _ => {
+            let most = usize::try_from(source.len().min(LONGEST_OWNED)).unwrap_or_default();
+            let Ok(bytes) = source.read_range(0, most) else { return };
+            scan.input.member(name, MemorySource::new(bytes))
+        }
+    };
+    let recognised = Probe::new(&child).is_ok_and(|probe| !detect(&probe).formats.is_empty());
+    if recognised && let Err(halt) = scan.child(child) {
+        scan.halt(&halt);
     }
 }
 
@@ -108,11 +138,13 @@ fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<d
     match &nested.content {
         Content::Extent(extent) => {
             let head = outer.source().read_range(extent.at, 4).ok()?;
-            if nested.purpose == Purpose::Data && matches!(head.as_slice(), [b'g', b'A', ..] | [b'8', b'0', ..]) {
+            if matches!(nested.purpose, Purpose::Data | Purpose::Restored) && matches!(head.as_slice(), [b'g', b'A', ..] | [b'8', b'0', ..]) {
                 let want = usize::try_from(extent.len.min(LONGEST_ENCODED)).ok()?;
                 let text = outer.source().read_range(extent.at, want).ok()?;
-                let bytes = decoded(&text).filter(|bytes| bytes.first() == Some(&0x80))?;
-                return Some((Box::new(Bytes(bytes)), decoded_here));
+                let bytes = decoded(&text).filter(|bytes| bytes.first() == Some(&0x80));
+                if bytes.is_some() || nested.purpose == Purpose::Data {
+                    return Some((Box::new(Bytes(bytes?)), decoded_here));
+                }
             }
             let inner = match place {
                 Place::Range(base) => Place::Range(base.saturating_add(extent.at)),
