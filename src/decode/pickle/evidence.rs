@@ -9,8 +9,8 @@ use crate::decode::marshal::Objects;
 
 /// Oddities of one kind that are kept; the first ones tell.
 const MOST_OF_A_KIND: usize = 64;
-/// Literals of one stream that are looked into.
-const MOST_NESTED: usize = 10_000;
+/// Literals of one stream that are looked into. Tables of pickled values have some ten thousand.
+pub(super) const MOST_NESTED: usize = 1 << 18;
 /// Arrays of one stream that are told. Forests of trees have some thousands.
 const MOST_ARRAYS: usize = 10_000;
 /// The same with those in files of their own, whose names are judged.
@@ -97,7 +97,7 @@ impl Content {
 }
 
 /// Another loader that makes any Python object, out of text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextLoader {
     /// `PyYAML` and its relatives.
     Yaml,
@@ -106,7 +106,7 @@ pub enum TextLoader {
 }
 
 /// Why nested bytes are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The use with this index gives them to an unpickler; true: that of `PyTorch`.
     Loaded(u32, bool),
@@ -150,10 +150,13 @@ pub struct Evidence {
     pub texts: Vec<Far>,
     /// Arrays that joblib stores outside the pickle.
     pub arrays: Vec<Array>,
+    /// Nested bytes were not kept.
+    pub(super) dropped_nested: bool,
     /// An array in a file was not kept.
     pub(super) dropped_file: bool,
     counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
+    seen_nested: HashSet<(u64, Purpose)>,
     seen_ids: HashSet<u64>,
 }
 
@@ -170,6 +173,8 @@ impl Evidence {
         self.arrays.clear();
         self.dropped_file = false;
         self.seen_texts.clear();
+        self.seen_nested.clear();
+        self.dropped_nested = false;
         self.seen_ids.clear();
     }
 
@@ -189,8 +194,16 @@ impl Evidence {
     }
 
     pub(super) fn nested(&mut self, nested: Nested) {
+        // A literal can be handed to a loader any number of times; each literal is met only once by itself.
+        if let (Content::Extent(extent), true) = (&nested.content, nested.purpose != Purpose::Data)
+            && !self.seen_nested.insert((extent.at, nested.purpose))
+        {
+            return;
+        }
         if self.nested.len() < MOST_NESTED {
             self.nested.push(nested);
+        } else {
+            self.dropped_nested = true;
         }
     }
 

@@ -276,6 +276,9 @@ impl<'s> Machine<'s> {
         if self.memo.missed() {
             return Some(Exceeded { what: "memo entries", limit: super::memo::MOST_ENTRIES });
         }
+        if self.evidence.dropped_nested {
+            return Some(Exceeded { what: "pickles in literals", limit: super::evidence::MOST_NESTED as u64 });
+        }
         if self.evidence.dropped_file {
             return Some(Exceeded { what: "arrays in files", limit: super::evidence::MOST_FILES as u64 });
         }

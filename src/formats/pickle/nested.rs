@@ -6,6 +6,8 @@
 //! only lies there and is a whole pickle is dormant: the calls that it would make are stated as such, a payload that
 //! may wait for its second stage. Anything else that begins like a pickle is data.
 
+use std::collections::HashSet;
+
 use super::facts::{self, Place, Verdicts};
 use super::rereading::Rereading;
 use super::salvage::is_plausible;
@@ -24,12 +26,16 @@ const LONGEST_OWNED: u64 = 16 << 20;
 /// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
 pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
     let mut verdicts = Verdicts::new();
-    let pickles = |nested: &&Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Restored | Purpose::Data);
-    for nested in machine.evidence().nested.iter().filter(pickles) {
+    let all = &machine.evidence().nested;
+    let loads = |nested: &Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Restored);
+    let place_of = |nested: &Nested| match &nested.content {
+        Content::Extent(extent) => Some(extent.at),
+        Content::Owned(_) => None,
+    };
+    let loaded: HashSet<u64> = all.iter().filter(|nested| loads(nested)).filter_map(place_of).collect();
+    for nested in all.iter().filter(|nested| loads(nested) || nested.purpose == Purpose::Data) {
         // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
-        let loads = |other: &Nested| matches!(other.purpose, Purpose::Loaded(..) | Purpose::Restored);
-        let loaded_too = |other: &Nested| loads(other) && same(&other.content, &nested.content);
-        if nested.purpose == Purpose::Data && machine.evidence().nested.iter().any(loaded_too) {
+        if nested.purpose == Purpose::Data && place_of(nested).is_some_and(|at| loaded.contains(&at)) {
             continue;
         }
         let found = if depth < DEEPEST { look(scan, machine, nested, place, stream, depth) } else { "opaque" };
@@ -38,10 +44,6 @@ pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Pla
         }
     }
     verdicts
-}
-
-fn same(a: &Content, b: &Content) -> bool {
-    matches!((a, b), (Content::Extent(a), Content::Extent(b)) if a == b)
 }
 
 /// Runs nested bytes. `clean` if they are whole pickles to the end that call nothing and make no objects, `dirty` if
