@@ -28,8 +28,8 @@ pub use set::Set;
 pub use watch::Watchlist;
 
 use crate::fact::Kind;
-use crate::names::NamesTable;
 use crate::finding::Severity;
+use crate::names::NamesTable;
 use crate::report::RuleInfo;
 use clause::Clause;
 

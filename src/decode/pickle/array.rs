@@ -21,6 +21,10 @@ use crate::bytes::{Budget, Exceeded, Malformed};
 const DEEPEST: usize = 4;
 /// Characters of a type, a shape or a file name that are told.
 const LONGEST: usize = 512;
+/// The classes of joblib's wrappers, now and before 0.10.
+const WRAPPERS: [&str; 3] = ["NumpyArrayWrapper", "NDArrayWrapper", "ZNDArrayWrapper"];
+/// Arguments of a call, and items of them, among which a wrapper is looked for.
+const MOST_ARGUMENTS: usize = 4096;
 /// What ends a load in Python, though the machine goes on.
 const FATAL: [&str; 3] = ["undefined-memo", "unresolved-name", "invalid-name"];
 
@@ -39,6 +43,10 @@ pub(super) struct Parting {
 pub fn may_exist(name: &Name) -> bool {
     let known = name.function != "dtype" || name.module.split('.').next() == Some("numpy");
     known && name.module.len() < LONGEST_NAME && spelling(&name.module) != Spelling::Invalid
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or_default()
 }
 
 impl Machine<'_> {
@@ -105,9 +113,16 @@ impl Machine<'_> {
         if !self.reads_arrays {
             return Ok(());
         }
-        let Value::Global(class) = self.cells.field(target, 1) else { return Ok(()) };
+        let class = self.cells.field(target, 1);
+        if !self.is_wrapper_class(class) {
+            if self.may_be_wrapper(target, state) {
+                self.odd("odd-array", by, |machine| format!("it is hidden in {}", machine.show(target)));
+            }
+            return Ok(());
+        }
+        let Value::Global(class) = class else { return Ok(()) };
         let Some(name) = self.names.get(class) else { return Ok(()) };
-        let class = name.function.rsplit('.').next().unwrap_or_default();
+        let class = last_part(&name.function);
         let plain = class.len() == name.function.len();
         let home = ["numpy_pickle", "numpy_pickle_compat"].iter().any(|home| {
             name.module.strip_suffix(home).is_some_and(|parent| parent == "joblib." || parent.ends_with(".joblib."))
@@ -136,6 +151,38 @@ impl Machine<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_wrapper_class(&self, class: Value) -> bool {
+        let Value::Global(id) = class else { return false };
+        self.names.get(id).is_some_and(|name| WRAPPERS.contains(&last_part(&name.function)))
+    }
+
+    /// True if a call may have returned a wrapper that it was given: one that BUILD has not restored yet, after which it
+    /// is an array. Of an object that the machine no longer knows, the state tells.
+    fn may_be_wrapper(&self, target: Value, state: Value) -> bool {
+        match self.cells.kind(target) {
+            Some(Kind::Call) => {}
+            Some(_) => return false,
+            None => return self.entry(state, b"shape").and(self.entry(state, b"dtype")).is_some(),
+        }
+        let mut left = vec![self.cells.field(target, 2)];
+        for _ in 0..MOST_ARGUMENTS {
+            let Some(value) = left.pop() else { return false };
+            match self.cells.kind(value) {
+                Some(Kind::Call | Kind::Instance) => {
+                    let fresh = self.cells.field(value, 4) == Value::None;
+                    if fresh && self.is_wrapper_class(self.cells.field(value, 1)) {
+                        return true;
+                    }
+                    left.push(self.cells.field(value, 2));
+                }
+                Some(_) => left.extend(self.cells.items(value).unwrap_or_default()),
+                None if self.is_wrapper_class(value) => return true,
+                None => {}
+            }
+        }
+        self.is_hidden(target)
     }
 
     fn note_array(&mut self, by: By, place: ArrayPlace, dtype: &str, shape: &str) {

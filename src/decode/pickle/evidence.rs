@@ -5,16 +5,17 @@ use std::hash::{DefaultHasher, Hasher as _};
 
 use super::reader::Extent;
 use super::value::Far;
+use crate::bytes::Exceeded;
 use crate::decode::marshal::Objects;
 
 /// Oddities of one kind that are kept; the first ones tell.
 const MOST_OF_A_KIND: usize = 64;
 /// Literals of one stream that are looked into. Tables of pickled values have some ten thousand.
-pub(super) const MOST_NESTED: usize = 1 << 18;
+const MOST_NESTED: usize = 1 << 18;
 /// Arrays of one stream that are told. Forests of trees have some thousands.
 const MOST_ARRAYS: usize = 10_000;
 /// The same with those in files of their own, whose names are judged.
-pub(super) const MOST_FILES: usize = 100_000;
+const MOST_FILES: usize = 100_000;
 /// Strings of one stream that are kept.
 const MOST_TEXTS: usize = 10_000;
 
@@ -150,10 +151,8 @@ pub struct Evidence {
     pub texts: Vec<Far>,
     /// Arrays that joblib stores outside the pickle.
     pub arrays: Vec<Array>,
-    /// Nested bytes were not kept.
-    pub(super) dropped_nested: bool,
-    /// An array in a file was not kept.
-    pub(super) dropped_file: bool,
+    /// The limit because of which something was not kept.
+    pub(super) dropped: Option<Exceeded>,
     counts: Vec<(&'static str, usize)>,
     seen_texts: HashSet<u64>,
     seen_nested: HashSet<(u64, Purpose)>,
@@ -171,10 +170,9 @@ impl Evidence {
         self.runs_code = false;
         self.texts.clear();
         self.arrays.clear();
-        self.dropped_file = false;
+        self.dropped = None;
         self.seen_texts.clear();
         self.seen_nested.clear();
-        self.dropped_nested = false;
         self.seen_ids.clear();
     }
 
@@ -203,7 +201,7 @@ impl Evidence {
         if self.nested.len() < MOST_NESTED {
             self.nested.push(nested);
         } else {
-            self.dropped_nested = true;
+            self.dropped = Some(Exceeded { what: "pickles in literals", limit: MOST_NESTED as u64 });
         }
     }
 
@@ -211,8 +209,8 @@ impl Evidence {
         let is_file = matches!(array.place, ArrayPlace::File(_));
         if self.arrays.len() < if is_file { MOST_FILES } else { MOST_ARRAYS } {
             self.arrays.push(array);
-        } else {
-            self.dropped_file |= is_file;
+        } else if is_file {
+            self.dropped = Some(Exceeded { what: "arrays in files", limit: MOST_FILES as u64 });
         }
     }
 

@@ -276,13 +276,10 @@ impl<'s> Machine<'s> {
         if self.memo.missed() {
             return Some(Exceeded { what: "memo entries", limit: super::memo::MOST_ENTRIES });
         }
-        if self.evidence.dropped_nested {
-            return Some(Exceeded { what: "pickles in literals", limit: super::evidence::MOST_NESTED as u64 });
-        }
-        if self.evidence.dropped_file {
-            return Some(Exceeded { what: "arrays in files", limit: super::evidence::MOST_FILES as u64 });
-        }
-        self.cells.is_exhausted().then_some(Exceeded { what: "items looked at", limit: super::value::MOST_LOOKS })
+        let looked = || {
+            self.cells.is_exhausted().then_some(Exceeded { what: "items looked at", limit: super::value::MOST_LOOKS })
+        };
+        self.evidence.dropped.or_else(looked)
     }
 
     /// Offset at which the stream began.

@@ -55,10 +55,10 @@ impl Machine<'_> {
     }
 
     /// True if it cannot be told of which class the object is.
-    fn is_hidden(&self, target: Value) -> bool {
+    pub(super) fn is_hidden(&self, target: Value) -> bool {
         target == Value::Unknown
             || self.called_role(target).is_some_and(|role| {
-                matches!(role, Role::Forward { .. } | Role::Function | Role::GetItem | Role::BoundGetItem)
+                matches!(role, Role::Forward { .. } | Role::Function | Role::Keyed | Role::GetItem | Role::BoundGetItem)
             })
     }
 

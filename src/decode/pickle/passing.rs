@@ -37,11 +37,7 @@ impl Machine<'_> {
     /// functions, and a constructor that is given one stores it.
     fn is_prepared(&self, value: Value) -> bool {
         self.called_role(value).is_some_and(|role| match role {
-            Role::Partial
-            | Role::MethodCaller
-            | Role::AttrGetter
-            | Role::GetAttr
-            | Role::BoundGetAttr => true,
+            Role::Partial | Role::MethodCaller | Role::AttrGetter | Role::GetAttr | Role::BoundGetAttr => true,
             // What comes out of a container may be any of its items.
             Role::Function | Role::Forward { pass: Pass::Opaque, .. } => {
                 let arguments = self.cells.items(self.cells.field(value, 2)).unwrap_or_default();

@@ -1,10 +1,10 @@
 //! Pickles inside the literals of a pickle: given to a loader, or lying there.
 //!
 //! What a loader is given runs while the outer pickle loads; its facts are stated as if it stood in the file. So are
-//! those of bytes in the state of an object that unpickles what it holds; bytes there that are something else, an
-//! archive of PyTorch for one, go to the engine as an input of their own. What
-//! only lies there and is a whole pickle is dormant: the calls that it would make are stated as such, a payload that
-//! may wait for its second stage. Anything else that begins like a pickle is data.
+//! those of bytes in the state of an object that unpickles what it holds; bytes there that are something else, a
+//! checkpoint of `PyTorch` for one, go to the engine as an input of their own. What only lies there and is a whole
+//! pickle is dormant: the calls that it would make are stated as such, a payload that may wait for its second stage.
+//! Anything else that begins like a pickle is data.
 
 use std::collections::HashSet;
 
