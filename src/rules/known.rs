@@ -31,6 +31,8 @@ const EFFECTS: [(&str, &str); 7] = [
     ("calling it starts programs", "restoring it starts programs"),
     ("calling it runs code", "restoring it runs code"),
 ];
+/// Modules that the table does not hold: the tests of a package, as `SKIPPED` in `tools/names/table.py` leaves them out.
+const LEFT_OUT: [&str; 5] = ["conftest", "setup", "test", "tests", "testsuite"];
 /// The first of [`EFFECTS`] that hands the machine over, whatever the object is for.
 const WORST: usize = 5;
 
@@ -145,8 +147,11 @@ pub(super) fn judge(module: &str, name: &str, denied: bool, usage: Use) -> Optio
     known.entry(usage)
 }
 
-/// True if the table covers the package that `module` is in.
+/// True if the table covers the package that `module` is in, and that part of it.
 pub(super) fn covers(module: &str) -> bool {
+    if module.split('.').any(|part| LEFT_OUT.contains(&part)) {
+        return false;
+    }
     let package = module.split('.').next().unwrap_or_default();
     TABLE.as_ref().is_some_and(|table| table.contains_key(package))
 }

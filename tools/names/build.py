@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 # Downloads at a time.
 THREADS = 8
 # What `read` found depends on these.
-READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "reasons", "table", "tree")))
+READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "native", "reasons", "table", "tree")))
 READER = READER.hexdigest()[:12]
 
 
@@ -159,17 +159,19 @@ def main():
     for stale in CACHE.glob("tmp*"):
         # A run that was interrupted left it.
         shutil.rmtree(stale)
-    records, names, bases = [], {}, {}
+    records, names, called, restored = [], {}, {}, {}
     # Wheels are read while the next are fetched. A process that has read a few releases is replaced: its memory does
     # not shrink.
     with multiprocessing.get_context("forkserver").Pool(maxtasksperchild=6) as pool:
-        for record, (found, outer, skipped) in pool.imap(read, collect(plan(arguments.locked))):
+        for record, (found, bases, skipped) in pool.imap(read, collect(plan(arguments.locked))):
             records.append(record | {"names": len(found), "unreadable": skipped})
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
-            for key, value in outer.items():
-                bases.setdefault(key, set()).update(value)
-    table.inherit(names, bases)
+            for kept, outer in zip((called, restored), bases):
+                for key, value in outer.items():
+                    kept.setdefault(key, set()).update(value)
+    table.inherit(names, called, table.CALLED_SHIFT)
+    table.inherit(names, restored, table.RESTORED_SHIFT)
     table.settle(names)
     reviewed(names)
     write_lists(names)
