@@ -19,11 +19,11 @@ CALLED = ("__new__", "__init__", "__post_init__", "__attrs_post_init__")
 RESTORED = ("__new__", "__setstate__", "__setattr__", "__setitem__", "append", "extend", "add", "__hash__", "__eq__",
             "__getattr__", "__getattribute__", "__del__")
 # Run when something else in the file uses the instance: `__bool__` of a state in the reader that is written in Python,
-# the others by functions that the file calls with it. Not `__call__`: to call an object is a finding by itself.
-USED = ("__bool__", "__len__", "__iter__", "__next__", "__getitem__", "__contains__", "__str__", "__repr__",
-        "__format__", "__bytes__", "__fspath__", "__index__", "__int__", "__float__", "__complex__", "__lt__", "__le__",
-        "__gt__", "__ge__", "__ne__", "__enter__", "__exit__", "__missing__", "__reversed__", "__length_hint__",
-        "__array__", "keys", "items", "__setslice__", "__delattr__", "__get__", "__set__")
+# the others by functions that the file calls with it. Not those that take a second object, which come down to what that
+# one is, and not `__call__`: to call an object is a finding by itself.
+USED = ("__bool__", "__len__", "__iter__", "__next__", "__getitem__", "__str__", "__repr__", "__format__", "__bytes__",
+        "__fspath__", "__index__", "__int__", "__float__", "__complex__", "__enter__", "__exit__", "__reversed__",
+        "__length_hint__", "__array__", "keys", "items")
 
 
 class Release:
