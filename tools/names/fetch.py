@@ -210,7 +210,7 @@ def fetch(releases, python, cache):
                 if wheel.suffix == ".whl":
                     reduce(wheel, target)
                 else:
-                    sdist.reduce(wheel, package, target)
+                    sdist.reduce(wheel, target)
                 wheel.unlink()
             part = Path(folder) / "record"
             part.write_text(json.dumps(entry))

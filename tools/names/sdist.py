@@ -92,7 +92,12 @@ def members(path):
                 yield member.name.removeprefix("./").partition("/")[2], archive.extractfile(member).read()
 
 
-def reduce(path, package, target):
+def packages(names):
+    """The packages at the top of an archive that does not list them."""
+    return {name.removesuffix("/__init__.py") for name in names if re.fullmatch(r"\w+/__init__\.py", name)}
+
+
+def reduce(path, target):
     """Keeps the sources of the packages of a source archive, as a wheel would have them."""
     kept, tops = {}, set()
     for name, data in members(path):
@@ -101,7 +106,7 @@ def reduce(path, package, target):
             kept[name] = data
         elif ".egg-info/" in name:
             tops |= set(data.decode(errors="replace").split())
-    tops = {top for top in tops if not BESIDE.match(top)} or {re.sub(r"[-.]", "_", package).lower()}
+    tops = {top for top in tops or packages(kept) if not BESIDE.match(top)}
     symbols = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for name, data in sorted(kept.items()):
