@@ -135,7 +135,7 @@ fn a_name_in_the_tests_of_a_package_is_unknown() {
     }
     // These are no tests.
     assert_eq!(
-        table.judge_use("numpy.testing._private.utils", "KnownFailure", 4, Use::Instantiated).class,
+        table.judge_use("statsmodels.tools.testing", "HolderOfTomorrow", 4, Use::Instantiated).class,
         Class::Framework
     );
 }

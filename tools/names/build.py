@@ -102,8 +102,10 @@ def reviewed(names):
         names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
     for key in rows["stored"]:
         names.setdefault(key, table.STORED)
-    for key, reason in rows["called"].items():
-        names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << table.CALLED_SHIFT)
+    for part, shift in (("called", table.CALLED_SHIFT), ("restored", table.RESTORED_SHIFT)):
+        for pattern, reason in rows[part].items():
+            for key in filter(re.compile(pattern).fullmatch, names):
+                names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << shift)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
