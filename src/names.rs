@@ -19,6 +19,9 @@ static TABLE: LazyLock<Option<Map<&'static [u8]>>> = LazyLock::new(|| Map::new(B
 /// What Cython calls the function that makes an instance of a class before its state is set.
 const CYTHON_MAKER: &str = "__pyx_unpickle_";
 
+/// Modules that the table does not hold: the tests of a package, as `SKIPPED` in `tools/names/table.py` leaves them out.
+const LEFT_OUT: [&str; 5] = ["conftest", "setup", "test", "tests", "testsuite"];
+
 /// What a class or function does with what it is given, the worst of it, from bad to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
@@ -93,9 +96,12 @@ pub fn known(module: &str, name: &str) -> Option<Known> {
     entry(module, name)
 }
 
-/// True if the table covers the package that `module` is in.
+/// True if the table covers the package that `module` is in, and that part of it.
 #[must_use]
 pub fn covers(module: &str) -> bool {
+    if module.split('.').any(|part| LEFT_OUT.contains(&part)) {
+        return false;
+    }
     let package = module.split('.').next().unwrap_or_default();
     TABLE.as_ref().is_some_and(|table| table.contains_key(package))
 }

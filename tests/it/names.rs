@@ -19,6 +19,8 @@ const KNOWN: &str = include_str!("globals/known.txt");
 const JUDGED: &str = include_str!("globals/judged.txt");
 /// Names of known packages that load, fetch, import or run what they are called with: module, name.
 const LOADERS: &str = include_str!("globals/loaders.txt");
+/// What restoring an instance does, for classes where that is not nothing: module, name, reason.
+const RESTORED: &str = include_str!("globals/restored.txt");
 /// Functions and methods that objects of known packages hold: module, name.
 const STORED: &str = include_str!("globals/stored.txt");
 
@@ -85,6 +87,58 @@ fn what_loads_its_argument_is_found_in_a_pickle() {
         })
         .collect();
     assert!(silent.is_empty(), "{silent:?}");
+}
+
+#[test]
+fn what_restoring_an_instance_does_is_said() {
+    let table = GlobalTable::shipped();
+    assert!(RESTORED.lines().count() >= 15);
+    for line in RESTORED.lines() {
+        let (name, reason) = line.split_once(": ").unwrap();
+        let (module, name) = name.split_once(' ').unwrap();
+        let entry = table.judge_use(module, name, 4, Use::Instantiated);
+        assert_eq!((entry.class, entry.reason), (Class::Gadget, reason), "{module} {name}");
+    }
+}
+
+#[test]
+fn an_object_that_runs_something_when_it_is_used_is_found_without_a_call() {
+    let severity = |stream: &[u8]| {
+        let source = MemorySource::new(stream.to_vec());
+        scan(RuleSet::shipped(), &options(), &Input::new("model.pkl", source), true)
+            .hits
+            .iter()
+            .map(|hit| hit.severity)
+            .max()
+    };
+    // The state of an ordinary object: a reader in Python asks whether it is true, which compiles and starts a program.
+    let state = |class: &str| {
+        [b"\x80\x04ccollections\nOrderedDict\n)\x81c".as_slice(), class.as_bytes(), b"\n)\x81b."].concat()
+    };
+    assert!(severity(&state("torch._inductor.cpu_vec_isa\nVecAVX2")) >= Some(Severity::Medium));
+    assert!(severity(&state("torch.nn.modules.linear\nLinear")) < Some(Severity::Medium));
+    // Calling an instance is a finding whatever its class.
+    assert!(severity(b"\x80\x04csklearn.tree._classes\nDecisionTreeClassifier\n)\x81)R.") >= Some(Severity::Medium));
+}
+
+#[test]
+fn a_name_in_the_tests_of_a_package_is_unknown() {
+    let table = GlobalTable::shipped();
+    for (module, name) in [
+        ("sklearn.tests.test_base", "MyEstimator"),
+        ("pandas.tests.extension.decimal.array", "DecimalArray"),
+        ("numpy.lib.test.test_io", "Reader"),
+        ("scipy.conftest", "Backend"),
+    ] {
+        for usage in [Use::Called, Use::Instantiated] {
+            assert_eq!(table.judge_use(module, name, 4, usage).class, Class::Unknown, "{module} {name} {usage:?}");
+        }
+    }
+    // These are no tests.
+    assert_eq!(
+        table.judge_use("statsmodels.tools.testing", "HolderOfTomorrow", 4, Use::Instantiated).class,
+        Class::Framework
+    );
 }
 
 #[test]

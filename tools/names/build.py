@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 # Downloads at a time.
 THREADS = 8
 # What `read` found depends on these.
-READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "reasons", "table", "tree")))
+READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "native", "reasons", "table", "tree")))
 READER = READER.hexdigest()[:12]
 
 
@@ -102,8 +102,10 @@ def reviewed(names):
         names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
     for key in rows["stored"]:
         names.setdefault(key, table.STORED)
-    for key, reason in rows["called"].items():
-        names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << table.CALLED_SHIFT)
+    for part, shift in (("called", table.CALLED_SHIFT), ("restored", table.RESTORED_SHIFT)):
+        for pattern, reason in rows[part].items():
+            for key in filter(re.compile(pattern).fullmatch, names):
+                names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << shift)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)
@@ -159,17 +161,19 @@ def main():
     for stale in CACHE.glob("tmp*"):
         # A run that was interrupted left it.
         shutil.rmtree(stale)
-    records, names, bases = [], {}, {}
+    records, names, called, restored = [], {}, {}, {}
     # Wheels are read while the next are fetched. A process that has read a few releases is replaced: its memory does
     # not shrink.
     with multiprocessing.get_context("forkserver").Pool(maxtasksperchild=6) as pool:
-        for record, (found, outer, skipped) in pool.imap(read, collect(plan(arguments.locked))):
+        for record, (found, bases, skipped) in pool.imap(read, collect(plan(arguments.locked))):
             records.append(record | {"names": len(found), "unreadable": skipped})
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
-            for key, value in outer.items():
-                bases.setdefault(key, set()).update(value)
-    table.inherit(names, bases)
+            for kept, outer in zip((called, restored), bases):
+                for key, value in outer.items():
+                    kept.setdefault(key, set()).update(value)
+    table.inherit(names, called, table.CALLED_SHIFT)
+    table.inherit(names, restored, table.RESTORED_SHIFT)
     table.settle(names)
     reviewed(names)
     write_lists(names)

@@ -1,7 +1,7 @@
 """Wheels of a package over a range of versions, reduced to the parts that name classes.
 
-Everything comes through `pip`: `pip index versions` says which releases exist, `pip download` gets one wheel of each.
-A wheel is never installed and nothing in it runs. What is kept, in `.cache/names/`, is a zip of its sources and of the
+They come through `pip`: `pip index versions` says which releases exist, `pip download` gets one wheel of each. A release
+without wheels is read from its source archive (`sdist.py`). A wheel is never installed and nothing in it runs. What is kept, in `.cache/names/`, is a zip of its sources and of the
 symbols found in its extension modules; the wheel itself is deleted. A run that was interrupted goes on where it stopped:
 a release counts as read once its record stands beside the zip.
 """
@@ -18,13 +18,13 @@ import zipfile
 from pathlib import Path
 
 import binary
+import sdist
 
 # Best first. Wheels for macOS are the smallest builds of the large frameworks: they carry no CUDA libraries.
 PLATFORMS = ["macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64", "macosx_10_9_x86_64",
              "macosx_10_9_universal2", "macosx_10_6_intel", "macosx_10_15_x86_64", "macosx_10_13_x86_64", "win_amd64",
              "manylinux2014_x86_64", "manylinux_2_28_x86_64", "manylinux1_x86_64", "manylinux_2_17_x86_64"]
 PYTHONS = ["3.11", "3.8", "3.6", "3.13", "3.5"]
-SOURCES = (".py", ".pyi", ".pyx", ".pxd")
 EXTENSIONS = (".so", ".pyd")
 # Extension modules above this are frameworks' kernels; their classes are in stubs.
 LARGEST_EXTENSION = 80_000_000
@@ -99,7 +99,9 @@ def targets(platforms):
 
 
 def python_of(file):
-    """The Python that a wheel is for."""
+    """The Python that a wheel is for, None for a source archive."""
+    if not file.endswith(".whl"):
+        return None
     tag = file.removesuffix(".whl").split("-")[-3].split(".")[-1]
     digits = re.match(r"[a-z]+(\d)(\d*)", tag)
     # `py3` is for every Python 3.
@@ -121,10 +123,6 @@ def batches(releases):
     return [(python, list(batch.values())) for python, batch in batches]
 
 
-def normal(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def attempt(releases, python, folder):
     """Gets the wheels of a batch, or says which package has none for this Python. pip compares digests of locked ones."""
     lines = []
@@ -136,7 +134,7 @@ def attempt(releases, python, folder):
                  "--no-cache-dir", "--dest", folder, "--python-version", python, *targets(PLATFORMS),
                  "--requirement", str(demand))
     absent = re.search(ABSENT + r" for (\S+)==", answer.stderr) if answer.returncode else None
-    return normal(absent[1]) if absent else None
+    return sdist.normal(absent[1]) if absent else None
 
 
 def download(releases, python, folder):
@@ -144,12 +142,24 @@ def download(releases, python, folder):
     for python in [python] if python else PYTHONS:
         waiting, refused = releases, []
         while waiting and (absent := attempt(waiting, python, folder)):
-            refused += [release for release in waiting if normal(release[0]) == absent]
-            waiting = [release for release in waiting if normal(release[0]) != absent]
+            refused += [release for release in waiting if sdist.normal(release[0]) == absent]
+            waiting = [release for release in waiting if sdist.normal(release[0]) != absent]
         releases = refused
         if not releases:
             break
-    return {normal(wheel.name.split("-")[0]): wheel for wheel in Path(folder).glob("*.whl")}
+    return {sdist.normal(wheel.name.split("-")[0]): wheel for wheel in Path(folder).glob("*.whl")}
+
+
+def archives(releases, python, folder):
+    """The wheels of a batch, and source archives where there are no wheels."""
+    wheels = [release for release in releases if is_wheel(release)]
+    found = download(wheels, python, folder) if wheels else {}
+    for release in releases:
+        package, version, locked = release
+        if sdist.normal(package) not in found and not (locked and is_wheel(release)):
+            archive = sdist.fetch(package, version, folder, locked)
+            found |= {sdist.normal(package): archive} if archive else {}
+    return found
 
 
 def reduce(wheel, target):
@@ -158,13 +168,18 @@ def reduce(wheel, target):
     with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as kept:
         for member in archive.infolist():
             path = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", member.filename)
-            if path.endswith(SOURCES) and member.file_size < 8_000_000:
+            if path.endswith(sdist.SOURCES) and member.file_size < 8_000_000:
                 kept.writestr(path, archive.read(member))
             elif path.endswith(EXTENSIONS) and member.file_size < LARGEST_EXTENSION:
                 module = path.replace("/", ".").split(".cpython-")[0].split(".cp3")[0].split(".cp2")[0]
                 module = re.sub(r"(\.abi3)?\.(so|pyd)$", "", module)
                 symbols[module] = binary.symbols(module, archive.read(member))
         kept.writestr("extensions.json", json.dumps(symbols, sort_keys=True))
+
+
+def is_wheel(release):
+    """True if a release may have a wheel: it is not known to have none."""
+    return release[2] is None or release[2]["file"].endswith(".whl")
 
 
 def known(release, cache):
@@ -181,9 +196,9 @@ def fetch(releases, python, cache):
     """The records of a batch, by package; the sources are in the cache afterwards."""
     entries = {}
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        found = download(releases, python, folder)
+        found = archives(releases, python, Path(folder))
         for package, version, locked in releases:
-            wheel = found.get(normal(package))
+            wheel = found.get(sdist.normal(package))
             if wheel is None and locked:
                 raise Failure(f"{locked['file']} cannot be had again")
             entry = {"package": package, "version": version, "file": None}
@@ -191,7 +206,11 @@ def fetch(releases, python, cache):
                 with wheel.open("rb") as data:
                     digest = hashlib.file_digest(data, "sha256").hexdigest()
                 entry |= {"file": wheel.name, "sha256": digest, "bytes": wheel.stat().st_size}
-                reduce(wheel, cache / f"{package}-{version}.zip")
+                target = cache / f"{package}-{version}.zip"
+                if wheel.suffix == ".whl":
+                    reduce(wheel, target)
+                else:
+                    sdist.reduce(wheel, target)
                 wheel.unlink()
             part = Path(folder) / "record"
             part.write_text(json.dumps(entry))

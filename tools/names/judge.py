@@ -1,26 +1,40 @@
 """What constructing or restoring an object does, followed through the sources of one release."""
 
+import builtins
 from collections import deque
 
+import native
 import tree
-from reasons import EXECUTES, FILES, method, reason
+from reasons import CLOSED, EXECUTES, FILES, PROGRAMS, loader, method, reason
 
 # Calls that are followed from one root, and how deep.
 DEPTH = 4
 REACH = 400
-# Run when a class is called; when an instance is made without its constructor and given its state.
+# How deep calls are followed from a method that merely uses the object: further down, too much is only possible.
+DEPTH_USED = 2
+# Run when a class is called.
 CALLED = ("__new__", "__init__", "__post_init__", "__attrs_post_init__")
-RESTORED = ("__new__", "__setstate__", "__setattr__", "__setitem__", "append", "extend", "__del__")
+# Run by the opcodes that make an instance without its constructor, give it its state and items, use it as a key and let
+# it go. `BUILD` looks `__setstate__` up, so a class may answer for the missing one.
+RESTORED = ("__new__", "__setstate__", "__setattr__", "__setitem__", "append", "extend", "add", "__hash__", "__eq__",
+            "__getattr__", "__getattribute__", "__del__")
+# Run when something else in the file uses the instance: `__bool__` of a state in the reader that is written in Python,
+# the others by functions that the file calls with it. Not those that take a second object, which come down to what that
+# one is, and not `__call__`: to call an object is a finding by itself.
+USED = ("__bool__", "__len__", "__iter__", "__next__", "__getitem__", "__str__", "__repr__", "__format__", "__bytes__",
+        "__fspath__", "__index__", "__int__", "__float__", "__complex__", "__enter__", "__exit__", "__reversed__",
+        "__length_hint__", "__array__", "keys", "items")
 
 
 class Release:
-    """All modules of one release."""
+    """All modules of one release; `extensions` are the dotted names of those in native code."""
 
-    def __init__(self, modules):
-        self.modules = modules
+    def __init__(self, modules, extensions):
+        self.modules, self.extensions = modules, extensions
 
     def resolve(self, module, name, local=None):
         """The place where `name`, as `module` sees it, is defined: (module, qualified name) or (None, dotted name)."""
+        first = module
         for _ in range(12):
             head, _, rest = name.partition(".")
             target = None
@@ -38,7 +52,7 @@ class Release:
             if target is None:
                 found = self.star(module, head)
                 if found is None:
-                    return None, name
+                    return None, name if module is first or hasattr(builtins, head) else f"{module.name}.{name}"
                 module = found
                 continue
             local = None
@@ -69,6 +83,11 @@ class Release:
             if self.star(known, name, seen):
                 return known
         return None
+
+    def is_extension(self, name):
+        """True if a dotted name leads into an extension module of the release."""
+        parts = name.split(".")
+        return any(".".join(parts[:size]) in self.extensions for size in range(1, len(parts)))
 
     def bases(self, kind):
         """The direct bases: classes of the release, or dotted names."""
@@ -111,19 +130,42 @@ class Judge:
                 order = order[names.index(after) + 1:]
         return next((item.methods[name] for item in order if name in item.methods), None)
 
-    def roots(self, kind, names):
-        """The reason for the first of these methods that has one; outer bases count by their names."""
-        found = 0
-        for name in names:
-            function = self.find(kind, name)
-            if function is not None:
-                found = max(found, self.walk(function, kind))
-        return found
+    def roots(self, kind, names, depth=DEPTH):
+        """The worst reason of these methods; outer bases count by their names."""
+        functions = (self.find(kind, name) for name in names)
+        return max((self.walk(function, kind, depth) for function in functions if function is not None), default=0)
+
+    def restored(self, kind):
+        """The reason for restoring an instance. Setters and what merely uses it run in no file that the package wrote:
+        they count if they hand the machine over."""
+        unusual = max(self.set(kind), self.roots(kind, USED, DEPTH_USED))
+        return max(self.roots(kind, RESTORED), unusual if unusual >= PROGRAMS else 0)
+
+    def set(self, kind):
+        """The reason for setting attributes: `BUILD` sets those of a second state one by one, so properties run."""
+        order, _ = self.line(kind)
+        setters = {}
+        for item in order:
+            for name, function in item.setters.items():
+                setters.setdefault(name, function)
+        return max((self.walk(function, kind) for function in setters.values()), default=0)
+
+    def called(self, kind):
+        """The reason for calling a class."""
+        return max(self.roots(kind, CALLED), FILES if self.constructed_from_path(kind) else 0)
+
+    def constructed_from_path(self, kind):
+        """True for a class of native code whose constructor gets the name of a file."""
+        order, _ = self.line(kind)
+        if any(item.name in item.module.opening for item in order):
+            return True
+        roots = (self.find(kind, name) for name in CALLED) if kind.module.stub else ()
+        return any(native.PATH.search(name) for root in roots if root for name in tree.parameters(root))
 
     def outer(self, kind):
         return self.line(kind)[1]
 
-    def walk(self, function, kind=None):
+    def walk(self, function, kind=None, limit=DEPTH):
         """The worst reason that a call of `function` reaches."""
         worst, seen, queue = 0, set(), deque([(function, kind, 0)])
         while queue and len(seen) < REACH:
@@ -134,7 +176,7 @@ class Judge:
             seen.add(key)
             found, following = self.steps(item, owner)
             worst = max(worst, found)
-            if depth < DEPTH:
+            if depth < limit:
                 queue.extend((target, kind, depth + 1) for target, kind in following)
             if worst == EXECUTES:
                 break
@@ -153,7 +195,7 @@ class Judge:
 
     def step(self, function, owner, call):
         """What one call does by itself, and the functions that it leads to."""
-        callee, every, some, first = call
+        callee, every, some, first, path = call
         head, _, rest = callee.partition(".")
         if head == "?":
             return (0 if first else method(rest)), []
@@ -166,20 +208,36 @@ class Judge:
             target = self.find(owner, rest) if rest and "." not in rest else None
             if target is not None:
                 return 0, [(target, owner)]
-            return method(rest.rsplit(".", 1)[-1]), []
+            native_method = path and rest and "." not in rest and self.is_native(owner)
+            return max(loader(rest), method(rest.rsplit(".", 1)[-1]), FILES if native_method else 0), []
         home, name = self.release.resolve(function.module, callee, function.imports)
         if home is None:
             found = reason(name)
             if not found and "." in name and not first:
-                found = method(name.rsplit(".", 1)[1])
+                found = method(name.rsplit(".", 1)[1]) or self.native(name, path)
             # What the sources say, the file cannot choose.
             return (0 if first and found else found), []
         if every and some:
             return 0, []
         found = reason(f"{home.name}.{name}")
-        if found:
+        if found or f"{home.name}.{name}" in CLOSED:
             return (0 if first else found), []
+        if path and home.name in self.release.extensions:
+            return FILES, []
         return 0, self.inside(home, name, some)
+
+    def native(self, name, path):
+        """The reason for a call of native code that is not part of the release's sources."""
+        function = native.library(name)
+        if function and (path or native.opens(function)):
+            return FILES
+        return FILES if path and self.release.is_extension(name) else 0
+
+    def is_native(self, kind):
+        """True if methods of a class may be those of an extension module."""
+        order, outer = self.line(kind)
+        names = [*(f"{item.module.name}.{item.name}" for item in order), *outer]
+        return any(self.release.is_extension(name) for name in names)
 
     def inside(self, home, name, some):
         """The functions that run when `name` of a module of the release is called."""

@@ -1,6 +1,7 @@
 """What a call can do to the machine, by the dotted name of what is called."""
 
 import functools
+import re
 
 # Worst last: one name has one reason.
 REASONS = ["opens files", "connects", "imports by name", "deserialises", "calls its arguments",
@@ -38,7 +39,9 @@ CALLS = {
         __import__ importlib.import_module importlib.reload importlib.util.spec_from_file_location
         importlib.util.module_from_spec importlib.__import__ importlib.machinery.* imp.* pkgutil.resolve_name
         pkgutil.get_loader pkgutil.find_loader pydoc.locate pydoc.safeimport hydra.utils.* zipimport.*
-        pkg_resources.load_entry_point""",
+        pkg_resources.load_entry_point keras.saving.serialization_lib.deserialize_keras_object
+        keras.src.saving.serialization_lib.deserialize_keras_object
+        tf_keras.src.saving.serialization_lib.deserialize_keras_object""",
     DESERIALISES: """
         pickle.load pickle.loads pickle.Unpickler cPickle.load cPickle.loads cPickle.Unpickler _pickle.loads
         cloudpickle.load cloudpickle.loads dill.load dill.loads dill.Unpickler marshal.load marshal.loads shelve.*
@@ -69,7 +72,7 @@ METHODS = {
     FILES: "open read_text read_bytes write_text write_bytes unlink rmdir mkdir touch makedirs",
     CONNECTS: "from_pretrained urlopen hf_hub_download snapshot_download load_state_dict_from_url",
     IMPORTS: "import_module exec_module load_module find_class",
-    DESERIALISES: "read_pickle load_model",
+    DESERIALISES: "read_pickle load_model pickle_loads cloudpickle_loads load_pickle from_pickle unpickle",
     PROGRAMS: "Popen check_output check_call",
     EXECUTES: "run_code",
 }
@@ -84,9 +87,15 @@ for _reason, _text in CALLS.items():
 for _reason, _text in METHODS.items():
     LAST.update(dict.fromkeys(_text.split(), _reason))
 
+# The same modules under the names that packages keep them: `joblib.externals.cloudpickle.loads`, `compat.pickle.load`.
+PICKLES = re.compile(r"(?i)(^|\.)\w*(pickle|dill|joblib|marshal)\w*\.(loads?|Unpickler)$")
+
 # Looking, not touching: below the prefixes above, but without effect.
 HARMLESS = {"tempfile.gettempdir", "shutil.which", "subprocess.list2cmdline", "huggingface_hub.utils.logging.get_logger",
             "shutil.get_terminal_size", "urllib.request.pathname2url", "urllib.request.url2pathname"}
+
+# Functions that are not followed: they refuse text, which is all that the functions below them would run.
+CLOSED = {"sympy.core.sympify._sympify"}
 
 
 @functools.cache
@@ -101,7 +110,12 @@ def reason(name):
             last = name.rsplit(".", 1)[1]
             # Errors and constants of such modules are values.
             return 0 if last.endswith(("Error", "Exception", "Warning")) else found
-    return 0
+    return loader(name)
+
+
+def loader(name):
+    """The same for a call through a module that stands for one that loads: `self.pickle.loads`."""
+    return DESERIALISES if PICKLES.search(name) else 0
 
 
 def method(name):

@@ -8,6 +8,7 @@ import zipfile
 
 import binary
 import judge as judging
+import native
 import tree
 from reasons import ARGUMENTS
 
@@ -15,10 +16,11 @@ from reasons import ARGUMENTS
 CLASS, FUNCTION, COMPILED, STORED = 1, 2, 4, 1 << 9
 CALLED_SHIFT, RESTORED_SHIFT = 3, 6
 # Packages whose objects keep functions and methods of the package as attributes: `thinc.layers.chain.forward`.
-KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "spacy", "statsmodels", "thinc"}
+KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "sktime", "spacy", "statsmodels", "thinc"}
 
-# Folders and files of a wheel that no model refers to.
-SKIPPED = re.compile(r"(^|/)(tests?|testsuite|benchmarks?|examples?|docs?|conftest\.py|setup\.py)(/|$)|\.dist-info/|-")
+# Tests, and folders beside the packages of a wheel. Names in tests are unknown to the program as well, however they are
+# spelled (`LEFT_OUT` in `src/rules/known.rs`).
+SKIPPED = re.compile(r"(^|/)(tests?|testsuite|conftest\.py|setup\.py)(/|$)|^(benchmarks?|examples?|docs?)/|\.dist-info/|-")
 # Marks that a C++ compiler puts behind a class's name.
 MANGLED = re.compile(r"P\d+_object|PKS\d|_lS0_")
 CLASS_LIKE = re.compile(r"_?[A-Z][A-Za-z0-9_]*$")
@@ -48,17 +50,30 @@ def read(path):
                 continue
             try:
                 modules[name] = tree.Reader(name, package).read(archive.read(member))
+                modules[name].stub = member.endswith(".pyi")
             except (SyntaxError, ValueError, RecursionError):
                 # Sources of Python 2, templates.
                 skipped += 1
+        opening = cython(archive)
     for name, classes in compiled.items():
-        if SKIPPED.search(name.replace(".", "/")) or name.split(".")[0] in sys.stdlib_module_names:
+        if SKIPPED.search(name.replace(".", "/") + ".so") or name.split(".")[0] in sys.stdlib_module_names:
             continue
         module = modules.setdefault(name, tree.Module(name, False))
+        module.opening = opening.get(name, set())
         for kind in classes:
             if not MANGLED.search(kind):
                 module.classes.setdefault(kind, tree.Class(kind, [], {}, module)).compiled = True
     return modules, set(compiled), skipped
+
+
+def cython(archive):
+    """By module, the classes of Cython sources that are constructed from the name of a file."""
+    found = {}
+    for member in archive.namelist():
+        if member.endswith(".pyx") and not SKIPPED.search(member):
+            name, _ = module_name(member.removesuffix("x"))
+            found[name] = native.constructors(archive.read(member).decode(errors="replace"))
+    return found
 
 
 class Names:
@@ -66,14 +81,18 @@ class Names:
 
     def __init__(self, modules, compiled):
         self.modules, self.compiled = modules, compiled
-        self.release = judging.Release(modules)
+        self.release = judging.Release(modules, compiled)
         self.judge = judging.Judge(self.release)
-        self.found, self.bases, self.values = {}, {}, {}
+        self.found, self.values = {}, {}
+        # Bases outside the release, of classes that are called and of those that are restored.
+        self.bases, self.restored = {}, {}
 
     def collect(self):
         # Classes that a module takes from an extension module are the extension's, however it makes them.
         for module in self.modules.values():
-            for source, item in module.imports.values():
+            taken = [name.rpartition(".") for name in module.aliases.values()]
+            taken = [(self.release.resolve(module, source)[1], item) for source, _, item in taken if source]
+            for source, item in [*module.imports.values(), *taken]:
                 if item and source in self.compiled and CLASS_LIKE.match(item):
                     home = self.modules.get(source)
                     if home is not None and item.upper() != item:
@@ -86,7 +105,7 @@ class Names:
             self.registered(module)
             if module.name.split(".")[0] in KEEPERS:
                 self.kept(module)
-        return self.found, self.bases
+        return self.found, self.bases, self.restored
 
     def add(self, module, name, value):
         key = f"{module} {name}"
@@ -95,21 +114,22 @@ class Names:
     def value(self, kind):
         key = (kind.module.name, kind.name)
         if key not in self.values:
-            called = self.judge.roots(kind, judging.CALLED)
-            restored = self.judge.roots(kind, judging.RESTORED)
+            called, restored = self.judge.called(kind), self.judge.restored(kind)
             outer = self.judge.outer(kind)
-            inherited = [base for base in outer if self.inherits(kind)]
+            inherited = outer if self.inherits(kind, "__init__") else []
             called = max([called, *map(judging.base_reason, inherited)])
             if inherited:
                 self.bases[" ".join(key)] = inherited
+            if outer and self.inherits(kind, "__setstate__"):
+                self.restored[" ".join(key)] = outer
             flags = CLASS | (COMPILED if kind.compiled else 0)
             self.values[key] = flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
         return self.values[key]
 
-    def inherits(self, kind):
-        """True if calling the class runs the constructor of a base from outside."""
-        own = self.judge.find(kind, "__init__")
-        return own is None or any("__init__" in callee for callee, *_ in tree.calls(own))
+    def inherits(self, kind, method):
+        """True if a method of a base from outside runs: the class has none of its own, or it calls that of its base."""
+        own = self.judge.find(kind, method)
+        return own is None or any(method in call.callee for call in tree.calls(own))
 
     def kept(self, module):
         """Functions and methods that an object may hold. They are no more than that: a call of one is not known."""
@@ -200,27 +220,25 @@ def merge(left, right):
 
 
 def release(path):
-    """Names and outer bases of one reduced wheel."""
+    """Names and outer bases, for calling and for restoring, of one reduced wheel."""
     # Trees are many and live until the end: looking for garbage among them is what takes the time.
     gc.disable()
     modules, compiled, skipped = read(path)
-    found, bases = Names(modules, compiled).collect()
+    found, *bases = Names(modules, compiled).collect()
     del modules
     gc.enable()
     gc.collect()
     return found, bases, skipped
 
 
-def inherit(names, bases):
-    """Carries reasons from one package's classes to another's that derive from them."""
+def inherit(names, bases, shift):
+    """Carries the reasons at `shift` from one package's classes to another's that derive from them."""
     for _ in range(6):
         changed = False
         for key, outer in bases.items():
             for base in outer:
-                parts = base.rpartition(".")
-                value = names.get(f"{parts[0]} {parts[2]}", 0)
-                called, restored = reasons(value)
-                merged = merge(names[key], called << CALLED_SHIFT | restored << RESTORED_SHIFT)
+                module, _, name = base.rpartition(".")
+                merged = merge(names[key], names.get(f"{module} {name}", 0) & 7 << shift)
                 changed |= merged != names[key]
                 names[key] = merged
         if not changed:

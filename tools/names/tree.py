@@ -3,11 +3,25 @@
 import ast
 import warnings
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import native
+import reasons
 
 # Calls that make a class out of their arguments.
 FACTORIES = {"namedtuple", "Enum", "IntEnum", "IntFlag", "Flag", "StrEnum", "NamedTuple", "TypedDict", "make_dataclass",
              "type", "new_class", "make_class", "recordclass", "create_model"}
 NAMED_BY = {"NewType", "TypeVar", "ParamSpec"}
+
+
+class Call(NamedTuple):
+    """A call: text of the callee; whether all arguments, any at all and the first are fixed, there and fixed; whether one
+    is named like a file and is not fixed."""
+    callee: str
+    every: bool
+    some: bool
+    first: bool
+    path: bool
 
 
 @dataclass
@@ -29,6 +43,7 @@ class Class:
     methods: dict
     module: "Module"
     compiled: bool = False
+    setters: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -44,6 +59,9 @@ class Module:
     registered: list = field(default_factory=list)
     lazy: dict = field(default_factory=dict)
     exported: set = field(default_factory=set)
+    # Classes of a Cython source whose constructors get the name of a file.
+    opening: set = field(default_factory=set)
+    stub: bool = False
 
     def is_facade(self):
         """True if a module stands for what it imports: a package, or one that defines no class of its own."""
@@ -96,6 +114,22 @@ def members(body):
             yield from members([*node.body, *node.orelse])
 
 
+def setters(body, methods):
+    """The functions that run when a property of the class is set, by its name."""
+    found = {}
+    for node in members(body):
+        if any(isinstance(mark, ast.Attribute) and mark.attr == "setter" for mark in node.decorator_list):
+            found[node.name] = node
+    for node in body:
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Call) and dotted(value.func) == "property" and isinstance(node.targets[0], ast.Name):
+            given = [*value.args[1:2], *(word.value for word in value.keywords if word.arg == "fset")]
+            name = dotted(given[0]) if given else None
+            if name in methods:
+                found[node.targets[0].id] = methods[name].tree
+    return found
+
+
 class Reader:
     """Reads one module."""
 
@@ -141,7 +175,9 @@ class Reader:
         bases = [dotted(base.value if isinstance(base, ast.Subscript) else base) for base in node.bases]
         bases = [base for base in bases if base]
         methods = {part.name: Function(part.name, part, self.module, name) for part in members(node.body)}
-        self.module.classes[name] = Class(name, bases, methods, self.module)
+        kind = self.module.classes[name] = Class(name, bases, methods, self.module)
+        for key, part in setters(node.body, methods).items():
+            kind.setters[key] = Function(part.name, part, self.module, name)
         self.block(node.body, name)
 
     def assign(self, node, outer):
@@ -187,7 +223,7 @@ def walk(tree):
 
 
 def calls(function):
-    """What a function calls: (text of the callee, arguments are fixed, arguments at all, first argument is fixed)."""
+    """What a function calls."""
     if function.calls is not None:
         return function.calls
     nodes = walk(function.tree)
@@ -218,12 +254,36 @@ def calls(function):
                 callee = f"?.{part.func.attr}"
                 every = first = every and fixed(inner)
         elif callee and callee.split(".")[0] in local and callee.split(".")[0] not in ("self", "cls"):
-            callee = f"?.{callee.rsplit('.', 1)[1]}" if "." in callee else "?"
+            # A module of this kind keeps its name when it is a parameter or imported by turns: `pickle_module.load`.
+            kept = callee if reasons.loader(callee) else None
+            callee = kept or (f"?.{callee.rsplit('.', 1)[1]}" if "." in callee else "?")
             every = first = False
+        if callee and any(is_guard(word) for word in part.keywords):
+            callee = "open"
         if callee:
-            found.append((callee, every, bool(arguments), first))
+            found.append(Call(callee, every, bool(arguments), first, not every and names_path(part)))
     function.calls = found
     return found
+
+
+def is_guard(word):
+    """True for the keyword that makes a loader read nothing but numbers."""
+    guards = {"weights_only": True, "allow_pickle": False}
+    return word.arg in guards and isinstance(word.value, ast.Constant) and word.value.value is guards[word.arg]
+
+
+def names_path(call):
+    """True if an argument of a call is named like a file."""
+    given = [*call.args, *call.keywords]
+    names = [part.arg for part in call.keywords]
+    for part in (part for argument in given for part in walk(argument)):
+        names.append(part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else None)
+    return any(name and native.PATH.search(name) for name in names)
+
+
+def parameters(function):
+    """The names of a function's parameters."""
+    return [part.arg for part in walk(function.tree.args) if isinstance(part, ast.arg)]
 
 
 def calls_parameter(function):
