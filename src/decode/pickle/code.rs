@@ -72,9 +72,16 @@ impl Machine<'_> {
         }
         let old = layout != Layout::Python311;
         let empty = objects.add(Object::Tuple(Vec::new()))?;
+        // Parameters, positional-only ones, keyword-only ones; variables, depth of the stack and flags.
+        let number = |index: usize| match items.get(index) {
+            Some(Value::Int(number)) => u32::try_from(*number).unwrap_or(0),
+            _ => 0,
+        };
         let code = Code {
             layout,
-            flags: 0,
+            arguments: number(0),
+            keyword_only: if layout == Layout::Python2 { 0 } else { number(counts.saturating_sub(4)) },
+            flags: number(counts.saturating_sub(1)),
             bytecode,
             constants,
             names,

@@ -9,6 +9,7 @@ use super::machine::{By, Machine};
 use super::names::looks_like_class;
 use super::text::push_code;
 use super::value::{Kind, Value};
+use crate::decode::slice::slice;
 
 /// Longest string that evaluation makes.
 const LONGEST: usize = 1 << 20;
@@ -198,20 +199,7 @@ impl Machine<'_> {
             [start, stop, step] => (number(start), number(stop), number(step).unwrap_or(1)),
             _ => return None,
         };
-        if step == 0 {
-            return None;
-        }
-        let len = i64::try_from(items.len()).ok()?;
-        let place = |at: i64| if at < 0 { at.saturating_add(len) } else { at };
-        let (low, high) = if step > 0 { (0, len) } else { (-1, len.saturating_sub(1)) };
-        let first = start.map_or(if step > 0 { low } else { high }, |at| place(at).clamp(low, high));
-        let last = stop.map_or(if step > 0 { high } else { low }, |at| place(at).clamp(low, high));
-        let (mut at, mut out) = (first, Vec::new());
-        while (step > 0 && at < last) || (step < 0 && at > last) {
-            out.push(*items.get(usize::try_from(at).ok()?)?);
-            at = at.checked_add(step)?;
-        }
-        Some(out)
+        slice(items, start, stop, Some(step))
     }
 
     /// A function of `builtins` or `operator` that makes or changes a string or sequence.
