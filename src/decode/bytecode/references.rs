@@ -150,11 +150,12 @@ impl References {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
         };
-        // A submodule that everybody reaches as an attribute.
-        if module == "os" && path == "path" {
-            return self.intern(origin, "os.path", "", within);
+        // Modules that everybody reaches as attributes of others.
+        match (module.as_str(), name) {
+            ("os", "path") if path == name => self.intern(origin, "os.path", "", within),
+            (_, "builtins" | "bltns") => self.intern(Origin::Import, "builtins", "", within),
+            _ => self.intern(origin, &module, &path, within),
         }
-        self.intern(origin, &module, &path, within)
     }
 
     /// The object that the last attribute of a path is of; None for a module.
