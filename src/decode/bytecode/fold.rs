@@ -88,10 +88,10 @@ pub(super) fn operator(op: u8, left: &Atom, right: &Atom) -> Option<Atom> {
             Some(Atom::Int(match op {
                 0 => a.checked_add(*b)?,
                 1 => a & b,
-                2 => a.checked_div_euclid(*b)?,
+                2 if *b > 0 => a.checked_div_euclid(*b)?,
                 3 => a.checked_mul(1_i64 << shift()?)?,
                 5 => a.checked_mul(*b)?,
-                6 => a.checked_rem_euclid(*b)?,
+                6 if *b > 0 => a.checked_rem_euclid(*b)?,
                 7 => a | b,
                 9 => a >> shift()?,
                 10 => a.checked_sub(*b)?,
@@ -162,7 +162,7 @@ pub(super) fn method(
         match method {
             "lower" | "casefold" => changed(str::to_lowercase),
             "upper" => changed(str::to_uppercase),
-            "title" | "capitalize" => changed(|text| {
+            "capitalize" => changed(|text| {
                 let mut rest = text.chars();
                 rest.next().into_iter().flat_map(char::to_uppercase).chain(rest.flat_map(char::to_lowercase)).collect()
             }),

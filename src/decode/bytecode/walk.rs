@@ -263,9 +263,16 @@ impl<'o> Walk<'o> {
                 self.pop();
             }
             Op::ForIter => {
-                self.keep(instruction, true, usize::from(self.version < Version::V312));
                 let item = self.elements(&self.peek(1));
                 self.push(item);
+                // Behind the loop the iterator is gone; from 3.12 instructions take it off the stack, and from 3.13 they
+                // take the item too.
+                let drop = match self.version {
+                    Version::V313 | Version::V314 => 0,
+                    Version::V312 => 1,
+                    _ => 2,
+                };
+                self.keep(instruction, true, drop);
             }
             Op::Build
             | Op::BuildText
