@@ -158,14 +158,15 @@ facts! {
     Code "code" match names key [] {
         /// Names of the functions, capped; empty if none could be read.
         names: &'a str,
-        /// How the code is stored: `function` (built from its parts), `marshal`, `module` (a compiled module).
+        /// How the code is stored: `function` (built from its parts), `marshal`, `module` (a compiled module), `source`
+        /// (the text of a class, which the loader compares with its own and does not run).
         form: &'a str,
         /// Versions of Python whose bytecode it is, `3.11 or 3.12`; empty if of none that is known.
         version: &'a str,
         /// `stored`, or `run` if loading the file calls it.
         usage: &'a str,
-        /// `walked`, `unknown-opcodes` (of no known version, or remapped), `unreadable` (no code object came out) or
-        /// `cut` (a limit was reached).
+        /// `walked`, `unknown-opcodes` (of no known version, or remapped), `unreadable` (no code object came out), `cut`
+        /// (a limit was reached) or `text`.
         state: &'a str,
         /// How many code objects.
         count: u64,

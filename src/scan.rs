@@ -14,7 +14,6 @@ use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
-use crate::formats::python_code::COMPILED_MODULE;
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect, is_hidden};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
@@ -174,11 +173,14 @@ impl Walk {
                 return;
             }
         };
-        let found = match input.role {
+        let mut found = match input.role {
             Role::Payload => Detected::default(),
             Role::Unknown | Role::TorchPickle => detect(&probe),
         };
         let top = input.depth() == 0;
+        if !(if top { self.given || found.model_extension } else { !self.carries_programs(&input.name) }) {
+            found.formats.retain(|format| format.kind != FormatKind::Program);
+        }
         if top {
             self.model_extension = found.model_extension;
             self.formats = found.formats.iter().map(|format| format.name).collect();
@@ -246,9 +248,6 @@ impl Walk {
         if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
-            if found.form == "python-bytecode" {
-                self.read(&COMPILED_MODULE, input, sink);
-            }
         } else if top && input.is_empty() {
             self.unread = Some("the file is empty");
         } else if top {

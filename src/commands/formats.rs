@@ -83,6 +83,7 @@ const fn kind(format: &Format) -> &'static str {
     match format.kind {
         FormatKind::Container => "container",
         FormatKind::Model => "model",
+        FormatKind::Program => "program",
     }
 }
 

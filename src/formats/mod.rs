@@ -14,7 +14,6 @@
 mod decoded;
 mod detect;
 mod member_path;
-pub mod python_code;
 mod region;
 
 pub use detect::{Detected, Probe, detect};
@@ -43,6 +42,7 @@ formats! {
     pytorch_export,
     npz,
     hdf5,
+    python_code,
     archive_zip,
     pytorch_tar,
     archive_tar;
@@ -56,6 +56,8 @@ pub enum FormatKind {
     Container,
     /// Holds a model, weights or a part of one.
     Model,
+    /// Code apart from any model, which projects are full of: a file of that kind in a folder is no input.
+    Program,
 }
 
 /// A format: a static record of functions, because formats have no state.

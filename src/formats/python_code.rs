@@ -5,6 +5,7 @@
 use super::{Format, FormatKind, Halt, Scan};
 use crate::bytes::{Exceeded, Malformed};
 use crate::decode::bytecode::{MOST_STEPS, Survey, Version, survey};
+use crate::decode::marshal::pyc::{Header, Validity};
 use crate::decode::marshal::{self, Id, Layout, Marshal, Objects};
 use crate::fact::Fact;
 
@@ -13,17 +14,18 @@ const LONGEST: usize = 32 << 20;
 /// Names of functions that are told.
 const MOST_TOLD: usize = 12;
 
-/// Compiled modules. No model format, so no input is detected as one: the engine reads what is confirmed as a program.
-pub const COMPILED_MODULE: Format = Format {
+/// Compiled modules. Every Python project is full of them: the engine reads those that were asked for by name, that have
+/// the name of a model, or that lie inside something else.
+pub const FORMAT: Format = Format {
     name: "pyc",
     title: "compiled Python module",
-    kind: FormatKind::Model,
+    kind: FormatKind::Program,
     extensions: &["pyc"],
     runs_code: true,
     refines: None,
-    identify: |_| false,
+    identify: |probe| marshal::pyc::is_module(&probe.head),
     scan: module,
-    checks: "names that the bytecode of Python 2.7 to 3.14 reaches",
+    checks: "names that the bytecode of Python 2.7 to 3.14 reaches; how the module is held against its source",
     spec: "https://docs.python.org/3/library/py_compile.html",
 };
 
@@ -64,11 +66,12 @@ impl Gathered {
         }
     }
 
-    /// Adds all code objects of an arena, which stand at `at`. `version`: the one that is to run them, if it is known.
-    pub fn add(&mut self, objects: &Objects, at: u64, version: Option<Version>) {
+    /// Adds code objects that belong together, which stand at `at`. `version`: the one that is to run them, if it is
+    /// known.
+    pub fn add(&mut self, objects: &Objects, codes: &[Id], at: u64, version: Option<Version>) {
         for layout in Layout::ALL {
             let of_layout = |id: &&Id| objects.code(**id).is_some_and(|code| code.layout == layout);
-            let codes: Vec<Id> = objects.codes().iter().filter(of_layout).copied().collect();
+            let codes: Vec<Id> = codes.iter().filter(of_layout).copied().collect();
             if codes.is_empty() {
                 continue;
             }
@@ -99,7 +102,7 @@ impl Gathered {
     /// Adds marshalled bytes under every layout that they can have.
     pub fn add_marshalled(&mut self, bytes: &[u8], at: u64) {
         match marshal::read_any(bytes) {
-            Ok(readings) => readings.iter().for_each(|Marshal { objects, .. }| self.add(objects, at, None)),
+            Ok(readings) => readings.iter().for_each(|Marshal { objects, .. }| self.add(objects, objects.codes(), at, None)),
             Err(_) => self.add_unreadable(at),
         }
     }
@@ -164,13 +167,19 @@ impl Gathered {
 /// It cannot be read to its end.
 fn module(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let bytes = scan.input.read(0, LONGEST)?;
-    let header = marshal::pyc::header(&bytes)?;
+    let header = marshal::pyc::header(&bytes);
+    let detail = header.as_ref().map_or(String::new(), of_version);
+    scan.whole(Fact::Executable { form: "python-bytecode", place: "whole", detail: &detail });
+    let header = header?;
+    if scan.input.len() > LONGEST as u64 {
+        return Err(Exceeded { what: "bytes of a compiled module", limit: LONGEST as u64 }.into());
+    }
     let start = usize::try_from(header.length).unwrap_or(usize::MAX);
     let rest = bytes.get(start..).unwrap_or_default();
     let mut gathered = Gathered::new("module");
     let moved = |error: Malformed| Malformed { at: error.at.saturating_add(header.length), what: error.what };
     match marshal::read(rest, header.layout) {
-        Ok(marshal) => gathered.add(&marshal.objects, header.length, Version::of_magic(header.magic)),
+        Ok(marshal) => gathered.add(&marshal.objects, marshal.objects.codes(), header.length, Version::of_magic(header.magic)),
         Err(error) => {
             gathered.add_unreadable(header.length);
             gathered.state(scan, false);
@@ -179,4 +188,15 @@ fn module(scan: &mut Scan<'_>) -> Result<(), Halt> {
     }
     gathered.state(scan, false);
     Ok(())
+}
+
+/// Version and validity of a compiled module, for people.
+fn of_version(header: &Header) -> String {
+    let version = Version::of_magic(header.magic).map_or_else(|| "?".to_owned(), |version| version.name().to_owned());
+    let validity = match header.validity {
+        Validity::Time => "",
+        Validity::Hash => ", held against the hash of its source",
+        Validity::Unchecked => ", not held against its source",
+    };
+    format!("Python {version}{validity}")
 }

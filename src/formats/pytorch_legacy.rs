@@ -79,6 +79,7 @@ fn checkpoint(scan: &mut Scan<'_>, pickles: &mut Sequence<'_>, at: u64) -> Resul
         }
         keys = loaded.result;
     }
+    sources(scan, &persistent);
     let storages = Storage::named(&persistent);
     if keys.len() >= MOST_RESULT && storages.len() > keys.len() {
         // The machine keeps no longer lists. The writer sorts the keys.
@@ -93,6 +94,25 @@ fn checkpoint(scan: &mut Scan<'_>, pickles: &mut Sequence<'_>, at: u64) -> Resul
         at = storage(scan, at, key, storages.get(key))?;
     }
     Ok(at)
+}
+
+/// States the classes whose source text stands beside them: the loader takes the class that it finds under the name, and
+/// compares the text with that class's own to warn.
+pub(super) fn sources(scan: &mut Scan<'_>, ids: &[PersistentId]) {
+    let mut told = HashSet::new();
+    for PersistentId { at, items } in ids {
+        let (class, source) = match items.as_slice() {
+            [kind, class, _, source] if kind == "module" => (class, source),
+            // Before 0.1.10, without the first item.
+            [class, _, source] => (class, source),
+            _ => continue,
+        };
+        // Without a source nothing is compared.
+        if !source.is_empty() && source != "?" && told.insert(class) {
+            let fact = Fact::Code { names: class, form: "source", version: "", usage: "stored", state: "text", count: 1 };
+            scan.fact(*at, 0, fact);
+        }
+    }
 }
 
 /// Reads the storage at `at` and returns where it ends.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::archive_tar::{self, Container};
 use super::pickle::{self, Dialect, Sequence, Summary, weights_only};
+use super::pytorch_legacy::sources;
 use super::pytorch::storage::item_size;
 use super::region::undescribed;
 use super::{Format, FormatKind, Halt, Probe, Scan};
@@ -89,6 +90,7 @@ fn within<T>(
 
 /// States the objects that the pickle names and nothing holds.
 fn missing(scan: &mut Scan<'_>, tensors: &HashSet<String>, storages: &HashMap<String, u64>, object: &Summary) {
+    sources(scan, &object.persistent);
     for id in &object.persistent {
         let [key] = id.items.as_slice() else { continue };
         if !tensors.contains(key) && !storages.contains_key(key) {

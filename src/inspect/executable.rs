@@ -405,10 +405,9 @@ fn python_bytecode(file: &View<'_>) -> Option<Executable> {
         _ => return None,
     };
     let mut code = file.at(header);
+    // A module takes no arguments; what follows may be anything that the author of the file likes.
     let (kind, arguments) = (code.u8().ok()?, code.u32_le().ok()?);
-    let (second, third) = (code.u32_le().ok()?, code.u32_le().ok()?);
-    // A module takes no arguments, and what follows is small: counts of variables, depth of the stack.
-    let module = matches!(kind, b'c' | 0xe3) && arguments == 0 && second < 1 << 16 && third < 1 << 16;
+    let module = matches!(kind, b'c' | 0xe3) && arguments == 0;
     module.then_some(Executable { form: "python-bytecode", detail: "" })
 }
 

@@ -9,6 +9,7 @@
 mod agreement;
 mod arch;
 mod cli;
+mod code;
 mod config;
 mod corpus;
 mod cyclonedx;

@@ -56,7 +56,7 @@ pub(super) fn program(objects: &Objects, id: Id, version: Version, steps: &mut u
         program.push(Instruction { op, argument, at, next: cursor.offset() });
     }
     let fits = |instruction: &Instruction| fits(objects, id, version, instruction);
-    let ends = matches!(program.last()?.op, Op::Leave | Op::ReturnConst | Op::Jump | Op::JumpTo);
+    let ends = matches!(program.last()?.op, Op::Leave | Op::Return | Op::ReturnConst | Op::Jump | Op::JumpTo);
     (ends && prefixes == 0 && program.iter().all(fits)).then_some(program)
 }
 
@@ -66,7 +66,7 @@ fn fits(objects: &Objects, id: Id, version: Version, instruction: &Instruction) 
     let index = instruction.argument as usize;
     let named = |index: usize| index < objects.tuple(code.names).len();
     match instruction.op {
-        Op::Const | Op::ReturnConst => index < objects.tuple(code.constants).len(),
+        Op::Const | Op::ReturnConst | Op::Keywords => index < objects.tuple(code.constants).len(),
         Op::Name | Op::NameOf | Op::ImportName | Op::ImportFrom | Op::StoreName | Op::StoreGlobal | Op::StoreAttr => {
             named(index)
         }

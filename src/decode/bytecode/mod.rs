@@ -7,10 +7,16 @@
 //! Nothing in a code object says which version it is for. [`survey`] takes every version whose opcodes make sense of
 //! all of it, and states the names of each; if none does, the names are paired as they stand and the survey says so.
 //!
-//! `table` has the opcodes, `instruction` reads them, `walk` follows them, `references` is what comes out.
+//! `table` has the opcodes, `instruction` reads them, `walk` follows them; `names`, `attribute`, `build` and `call` are
+//! what instructions do, `fold` evaluates constants, `kind` knows functions, `references` is what comes out.
 
+mod attribute;
+mod build;
 mod call;
+mod fold;
 mod instruction;
+mod kind;
+mod lists;
 mod names;
 mod references;
 mod table;
@@ -99,6 +105,8 @@ mod tests {
         let bytecode = add(Object::Bytes(bytecode.into()));
         let code = add(Object::Code(Box::new(Code {
             layout: Layout::Python38,
+            arguments: 0,
+            keyword_only: 0,
             flags: 0,
             bytecode,
             constants,

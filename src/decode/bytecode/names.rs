@@ -2,12 +2,15 @@
 
 use super::references::{FREE_MODULES, Origin};
 use super::table::{Op, Version};
-use super::value::{Atom, Value, join};
-use super::walk::{LONGEST_TEXT, Slot, Walk, text_value};
-use crate::decode::marshal::Object;
+use super::value::{Atom, Value};
+use super::walk::{Slot, Walk};
+use crate::decode::marshal::Id;
 
 /// Modules of which everything is imported, that are kept.
 const MOST_STARRED: usize = 8;
+/// Numbers of functions of the interpreter.
+const IMPORT_STAR: u32 = 2;
+const LIST_TO_TUPLE: u32 = 6;
 
 impl Walk<'_> {
     /// What loads, stores and imports by name.
@@ -47,18 +50,22 @@ impl Walk<'_> {
                 let value = self.attribute(&self.peek(1), &name);
                 self.push(value);
             }
-            Op::ImportStar => {
-                let value = self.pop();
-                self.hand_on(&value);
-                for atom in value.atoms() {
-                    if let Atom::Name(id) = atom
-                        && !self.starred.contains(id)
-                        && self.starred.len() < MOST_STARRED
-                    {
-                        self.starred.push(*id);
-                        self.changed = true;
-                    }
+            Op::ImportStar => self.import_star(),
+            Op::Intrinsic => match argument {
+                IMPORT_STAR => {
+                    self.import_star();
+                    self.push(Value::UNKNOWN);
                 }
+                LIST_TO_TUPLE => {}
+                _ => {
+                    self.consume(1);
+                    self.push(Value::UNKNOWN);
+                }
+            },
+            Op::MakeCell => {
+                let value = self.kept_in(&Slot::Local(self.code, argument));
+                let slot = self.cell(index);
+                self.keep_in(slot, &value);
             }
             Op::StoreName | Op::StoreGlobal => self.store(Slot::Global(self.name(index))),
             Op::StoreFast => self.store(Slot::Local(self.code, argument)),
@@ -73,9 +80,13 @@ impl Walk<'_> {
             Op::StoreDeref => self.store(self.cell(index)),
             Op::StoreAttr => {
                 self.pop();
-                self.consume(1);
+                let value = self.pop();
+                self.hand_on(&value);
+                let slot = Slot::Attribute(self.name(index));
+                self.keep_in(slot, &value);
             }
-            // A small number, and whatever else only leaves a value.
+            Op::SmallInt => self.push(Value::one(Atom::Int(i64::from(argument)))),
+            // Whatever else only leaves a value.
             _ => self.push(Value::UNKNOWN),
         }
     }
@@ -85,18 +96,45 @@ impl Walk<'_> {
         names.and_then(|names| self.objects.name(names, index)).unwrap_or_default().into_owned()
     }
 
-    fn constant(&self, index: usize) -> Value {
-        let constants = self.objects.code(self.code).map(|code| code.constants);
-        let Some(&id) = constants.and_then(|constants| self.objects.tuple(constants).get(index)) else {
-            return Value::UNKNOWN;
-        };
-        match self.objects.get(id) {
-            Some(Object::Text(..) | Object::Bytes(_)) => {
-                let text = self.objects.text(id).unwrap_or_default();
-                if text.len() > LONGEST_TEXT { Value::UNKNOWN } else { text_value(text.into_owned()) }
+    fn import_star(&mut self) {
+        let value = self.pop();
+        self.hand_on(&value);
+        for atom in value.atoms() {
+            if let Atom::Name(id) = atom
+                && !self.starred.contains(id)
+                && self.starred.len() < MOST_STARRED
+            {
+                self.starred.push(*id);
+                self.changed = true;
             }
-            Some(Object::Tuple(_)) => Value::one(Atom::Tuple(id)),
-            _ => Value::UNKNOWN,
+        }
+    }
+
+    /// The strings of a constant tuple.
+    pub(super) fn constant_names(&self, index: usize) -> Vec<String> {
+        let constants = self.objects.code(self.code).map(|code| code.constants);
+        let id = constants.and_then(|constants| self.objects.tuple(constants).get(index));
+        let names = id.map_or(&[][..], |id| self.objects.tuple(*id));
+        names.iter().take(255).map(|name| self.objects.text(*name).unwrap_or_default().into_owned()).collect()
+    }
+
+    /// Parameters that inner functions refer to live in cells, up to 3.10 from the start.
+    pub(super) fn arguments_to_cells(&mut self, id: Id) {
+        let Some(code) = self.objects.code(id) else { return };
+        let Some(cells) = code.cells else { return };
+        let (locals, count) = (code.locals, code.arguments.saturating_add(code.keyword_only).min(255));
+        for cell in self.objects.tuple(cells).iter().take(255) {
+            let name = self.objects.bytes(*cell);
+            self.pay(count as usize);
+            let is_it = |place: &u32| {
+                let local = self.objects.tuple(locals).get(*place as usize);
+                local.is_some_and(|local| self.objects.bytes(*local) == name)
+            };
+            if let Some(place) = (0..count).find(is_it) {
+                let value = self.kept_in(&Slot::Local(id, place));
+                let slot = Slot::Cell(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
+                self.keep_in(slot, &value);
+            }
         }
     }
 
@@ -112,14 +150,21 @@ impl Walk<'_> {
     }
 
     fn load(&mut self, slot: &Slot) {
-        let known = self.variables.get(slot).cloned().unwrap_or_default();
-        self.push(Value::of(known));
+        let known = self.kept_in(slot);
+        self.pay(known.atoms().len());
+        self.push(known);
     }
 
     fn store(&mut self, slot: Slot) {
         let value = self.pop();
+        // Of a class body, whose names are attributes.
+        if let Slot::Global(name) = &slot
+            && self.within != "<module>"
+        {
+            self.keep_in(Slot::Attribute(name.clone()), &value);
+        }
         // Handed on with its variable.
-        self.changed |= join(self.variables.entry(slot).or_default(), &value);
+        self.keep_in(slot, &value);
     }
 
     fn load_name(&mut self, op: Op, index: usize) {
@@ -139,7 +184,8 @@ impl Walk<'_> {
         }
         let outside = match name.as_str() {
             "__builtins__" => self.references.intern(Origin::Free, "builtins", "", within),
-            name if !bound && FREE_MODULES.contains(&name) => self.references.intern(Origin::Free, name, "", within),
+            name if FREE_MODULES.contains(&name) && bound => None,
+            name if FREE_MODULES.contains(&name) => self.references.intern(Origin::Free, name, "", within),
             // A variable may hide the built-in function of its name, or only seem to.
             name => self.references.intern(Origin::Builtin, "builtins", name, within),
         };
@@ -168,7 +214,7 @@ impl Walk<'_> {
     fn import(&mut self, index: usize) {
         let (names, _level) = (self.pop(), self.pop());
         let module = self.name(index);
-        let listed = names.atoms().iter().any(|atom| matches!(atom, Atom::Tuple(_)));
+        let listed = names.atoms().iter().any(|atom| matches!(atom, Atom::List(_)));
         let value = self.module(&module, listed);
         self.push(value);
     }

@@ -61,6 +61,8 @@ pub(super) const FREE_MODULES: &[&str] = &[
 /// Built-in types, whose attributes mean something.
 const TYPES: &[&str] =
     &["bytes", "bytearray", "dict", "frozenset", "int", "list", "object", "set", "str", "super", "tuple", "type"];
+/// Stands for an argument that is not known.
+pub(super) const UNKNOWN: char = '…';
 /// The attribute path that stands for a module as a whole.
 const MODULE: &str = "*";
 
@@ -148,11 +150,27 @@ impl References {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
         };
-        // A submodule that everybody reaches as an attribute.
-        if module == "os" && path == "path" {
-            return self.intern(origin, "os.path", "", within);
+        // Modules that everybody reaches as attributes of others.
+        match (module.as_str(), name) {
+            ("os", "path") if path == name => self.intern(origin, "os.path", "", within),
+            (_, "builtins" | "bltns") => self.intern(Origin::Import, "builtins", "", within),
+            _ => self.intern(origin, &module, &path, within),
         }
+    }
+
+    /// The object that the last attribute of a path is of; None for a module.
+    pub(super) fn owner(&mut self, id: u32, within: &str) -> Option<u32> {
+        let entry = self.list.get(id as usize).filter(|entry| !entry.reference.path.is_empty())?;
+        let (origin, module) = (entry.origin, entry.reference.module.clone());
+        let path = entry.reference.path.rsplit_once('.').map_or("", |(owner, _)| owner).to_owned();
         self.intern(origin, &module, &path, within)
+    }
+
+    /// Notes that a name is only the way to others.
+    pub(super) fn walked(&mut self, id: u32) {
+        if let Some(entry) = self.list.get_mut(id as usize) {
+            entry.walked = true;
+        }
     }
 
     /// Module and attribute path.
@@ -171,13 +189,19 @@ impl References {
     pub(super) fn call(&mut self, id: u32, arguments: &'static str, call: impl FnOnce() -> String, within: &str) {
         let Some(entry) = self.list.get_mut(id as usize) else { return };
         entry.used = true;
-        // A doubtful call says more than a plain one.
-        if !entry.reference.called || entry.reference.arguments.is_empty() && !arguments.is_empty() {
-            entry.reference.called = true;
-            entry.reference.arguments = arguments;
-            entry.reference.call = call();
-            within.clone_into(&mut entry.reference.within);
+        let reference = &mut entry.reference;
+        // A doubtful call says more than a plain one, and one whose arguments are known more than one of unknown ones.
+        let doubtful = reference.arguments.is_empty() && !arguments.is_empty();
+        let vague = reference.call.contains(UNKNOWN) && (doubtful || reference.arguments == arguments);
+        if reference.called && !doubtful && !vague {
+            return;
         }
+        let call = call();
+        if reference.called && !doubtful && call.contains(UNKNOWN) {
+            return;
+        }
+        (reference.called, reference.arguments, reference.call) = (true, arguments, call);
+        within.clone_into(&mut reference.within);
     }
 
     /// The names that matter.

@@ -4,18 +4,55 @@ use std::rc::Rc;
 
 use crate::decode::marshal::Id;
 
-/// Things that one value may be at the same time.
-const MOST: usize = 8;
+/// Strings and numbers that one value may be at the same time.
+const MOST_CONSTANTS: usize = 8;
+/// Other things that one value may be at the same time.
+const MOST_OTHERS: usize = 24;
+
+/// What a method of a container does with its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Puts one behind the last item.
+    Append,
+    /// Puts them in.
+    Put,
+    /// Looks for them, or takes none.
+    Read,
+}
 
 /// One thing that a value may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Atom {
     /// The mark for "no object" that calls are prepared with.
     Null,
-    /// A string constant.
+    /// `None`.
+    None,
+    /// A string.
     Text(Rc<str>),
-    /// A tuple constant.
-    Tuple(Id),
+    /// Bytes.
+    Bytes(Rc<[u8]>),
+    /// An integer.
+    Int(i64),
+    /// Each of these constants in turn: the variable of a loop over a constant sequence.
+    Each(Rc<[Self]>),
+    /// A slice, where its bounds are constant.
+    Slice([Option<i64>; 3]),
+    /// A code object of the same arena.
+    Code(Id),
+    /// A function made of it.
+    Function(Id),
+    /// A container, by its number in [`super::lists::Lists`].
+    List(u32),
+    /// A method of such a container.
+    ListMethod(u32, Use),
+    /// A method of a string, or of bytes, by its name.
+    TextMethod(Rc<(Self, Box<str>)>),
+    /// `functools.partial`: a container of the function and its first arguments.
+    Partial(u32),
+    /// `operator.attrgetter`: a container of names.
+    Getter(u32),
+    /// `operator.methodcaller`: a container of the name and the arguments.
+    Caller(u32),
     /// A name outside the code, by its number.
     Name(u32),
     /// What calling such a name returned.
@@ -24,8 +61,19 @@ pub(super) enum Atom {
     Decoded,
 }
 
+impl Atom {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// True for what constants are made of: strings and numbers.
+    pub(super) const fn is_constant(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Bytes(_) | Self::Int(_) | Self::Each(_) | Self::Slice(_) | Self::None)
+    }
+}
+
 /// A value: everything that it may be. Nothing in it: unknown.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Value(Option<Rc<[Atom]>>);
 
 impl Value {
@@ -46,12 +94,16 @@ impl Value {
     /// What either of two values may be.
     pub(super) fn or(&self, other: &Self) -> Self {
         let mut atoms = self.atoms().to_vec();
-        if join(&mut atoms, other) { Self::of(atoms) } else { self.clone() }
+        if join(&mut atoms, other.atoms()) { Self::of(atoms) } else { self.clone() }
     }
 
     /// All strings that it may be.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.atoms().iter().filter_map(|atom| match atom {
+        let each = |atom| match atom {
+            &Atom::Each(ref all) => &**all,
+            other => std::slice::from_ref(other),
+        };
+        self.atoms().iter().flat_map(each).filter_map(|atom| match atom {
             Atom::Text(text) => Some(&**text),
             _ => None,
         })
@@ -70,11 +122,13 @@ impl Value {
     }
 }
 
-/// Adds what `value` may be to `known`. True if that is news.
-pub(super) fn join(known: &mut Vec<Atom>, value: &Value) -> bool {
+/// Adds what a value may be to `known`. True if that is news.
+pub(super) fn join(known: &mut Vec<Atom>, atoms: &[Atom]) -> bool {
     let before = known.len();
-    for atom in value.atoms() {
-        if known.len() < MOST && !known.contains(atom) {
+    for atom in atoms {
+        let constant = atom.is_constant();
+        let most = if constant { MOST_CONSTANTS } else { MOST_OTHERS };
+        if !known.contains(atom) && known.iter().filter(|other| other.is_constant() == constant).count() < most {
             known.push(atom.clone());
         }
     }

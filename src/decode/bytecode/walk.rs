@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 
 use super::instruction::Instruction;
-use super::references::{Origin, References};
+use super::lists::Lists;
+use super::references::References;
 use super::table::{Op, Version};
-use super::value::{Atom, Value};
+use super::value::{Atom, Value, join};
 use crate::decode::marshal::{Id, Objects};
 
 /// Values on the stack. Calls with more arguments than that lose their callee.
@@ -17,22 +18,7 @@ const MOST_STACK: usize = 4096;
 /// Values kept at targets of jumps.
 const MOST_KEPT: usize = 1 << 16;
 /// Times that all code is walked, so that what is stored late is known where it is read early.
-const MOST_PASSES: u8 = 4;
-/// Longest string that is put together.
-pub(super) const LONGEST_TEXT: usize = 1024;
-
-/// Attributes that lead from any object to the interpreter's own.
-const REFLECTION: &[&str] = &[
-    "__subclasses__",
-    "__globals__",
-    "__builtins__",
-    "func_globals",
-    "f_globals",
-    "f_builtins",
-    "gi_frame",
-    "tb_frame",
-];
-
+const MOST_PASSES: u8 = 6;
 /// Where a variable lives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Slot {
@@ -40,6 +26,10 @@ pub(super) enum Slot {
     /// A variable of an enclosing function, by its name.
     Cell(String),
     Local(Id, u32),
+    /// An attribute of any object that the code makes itself.
+    Attribute(String),
+    /// What calling a function returns.
+    Returned(Id),
 }
 
 pub(super) struct Walk<'o> {
@@ -48,12 +38,18 @@ pub(super) struct Walk<'o> {
     pub(super) steps: &'o mut u64,
     pub(super) references: References,
     pub(super) variables: HashMap<Slot, Vec<Atom>>,
+    pub(super) lists: Lists,
     /// Modules of which everything was imported.
     pub(super) starred: Vec<u32>,
     pub(super) changed: bool,
     // Of the code at hand.
     pub(super) code: Id,
     pub(super) within: String,
+    /// Offset of the instruction, and containers that it has made.
+    at: u64,
+    made: u32,
+    /// Names of the keywords of the next call.
+    pub(super) keywords: Vec<String>,
     pub(super) stack: Vec<Value>,
     kept: HashMap<u64, Vec<Value>>,
     kept_values: usize,
@@ -67,10 +63,14 @@ impl<'o> Walk<'o> {
             steps,
             references: References::default(),
             variables: HashMap::new(),
+            lists: Lists::default(),
             starred: Vec::new(),
             changed: false,
             code: Id::default(),
             within: String::new(),
+            at: 0,
+            made: 0,
+            keywords: Vec::new(),
             stack: Vec::new(),
             kept: HashMap::new(),
             kept_values: 0,
@@ -80,15 +80,18 @@ impl<'o> Walk<'o> {
     /// Walks all programs until nothing new is stored.
     pub(super) fn run(mut self, programs: &[(Id, Vec<Instruction>)]) -> References {
         for _ in 0..MOST_PASSES {
-            self.changed = false;
+            (self.changed, self.lists.changed) = (false, false);
             for (id, program) in programs {
                 *self.steps = self.steps.saturating_sub(program.len() as u64);
                 if *self.steps == 0 {
                     return self.references;
                 }
                 self.walk(*id, program);
+                if *self.steps == 0 {
+                    return self.references;
+                }
             }
-            if !self.changed {
+            if !self.changed && !self.lists.changed {
                 break;
             }
         }
@@ -102,12 +105,43 @@ impl<'o> Walk<'o> {
         self.stack.clear();
         self.kept.clear();
         self.kept_values = 0;
+        self.keywords.clear();
+        self.arguments_to_cells(id);
         for instruction in program {
             if let Some(kept) = self.kept.remove(&instruction.at) {
                 self.meet(kept);
             }
+            (self.at, self.made) = (instruction.at, 0);
             self.step(instruction);
+            if *self.steps == 0 {
+                return;
+            }
         }
+    }
+
+    /// Pays for what costs more than a step.
+    pub(super) fn pay(&mut self, cost: usize) {
+        *self.steps = self.steps.saturating_sub(cost as u64 / 16);
+    }
+
+    /// A container of this instruction.
+    pub(super) fn list(&mut self, items: &[Value]) -> Option<u32> {
+        let id = self.lists.make((self.code, self.at, self.made))?;
+        self.made = self.made.saturating_add(1);
+        self.pay(items.len());
+        items.iter().for_each(|item| self.lists.push(id, item));
+        Some(id)
+    }
+
+    /// Adds to what is kept of a variable.
+    pub(super) fn keep_in(&mut self, slot: Slot, value: &Value) {
+        self.pay(value.atoms().len());
+        self.changed |= join(self.variables.entry(slot).or_default(), value.atoms());
+    }
+
+    /// What is kept of a variable.
+    pub(super) fn kept_in(&self, slot: &Slot) -> Value {
+        self.variables.get(slot).map_or(Value::UNKNOWN, |atoms| Value::of(atoms.clone()))
     }
 
     /// Two ways lead here: the values of both count.
@@ -207,7 +241,13 @@ impl<'o> Walk<'o> {
             Op::RotateArg => self.rotate(count),
             Op::Swap => self.swap(count),
             Op::Null => self.push(Value::one(Atom::Null)),
-            Op::Leave | Op::ReturnConst => {
+            Op::Leave | Op::Return | Op::ReturnConst => {
+                let value = match instruction.op {
+                    Op::Return => self.peek(1),
+                    Op::ReturnConst => self.constant(count),
+                    _ => Value::UNKNOWN,
+                };
+                self.keep_in(Slot::Returned(self.code), &value);
                 self.consume(usize::MAX);
             }
             Op::Jump | Op::JumpTo => {
@@ -223,8 +263,16 @@ impl<'o> Walk<'o> {
                 self.pop();
             }
             Op::ForIter => {
-                self.keep(instruction, true, usize::from(self.version < Version::V312));
-                self.push(Value::UNKNOWN);
+                let item = self.elements(&self.peek(1));
+                self.push(item);
+                // Behind the loop the iterator is gone; from 3.12 instructions take it off the stack, and from 3.13 they
+                // take the item too.
+                let drop = match self.version {
+                    Version::V313 | Version::V314 => 0,
+                    Version::V312 => 1,
+                    _ => 2,
+                };
+                self.keep(instruction, true, drop);
             }
             Op::Build
             | Op::BuildText
@@ -235,7 +283,17 @@ impl<'o> Walk<'o> {
             | Op::Unpack
             | Op::UnpackEx
             | Op::MakeFunction
-            | Op::MakeClosure => self.build(instruction.op, count),
+            | Op::MakeClosure
+            | Op::FunctionPart
+            | Op::Append(_)
+            | Op::Extend
+            | Op::StoreItem
+            | Op::StoreMap
+            | Op::SliceOf(_)
+            | Op::With
+            | Op::Special
+            | Op::Yield => self.build(instruction.op, count),
+            Op::Keywords => self.keywords = self.constant_names(count),
             Op::Call
             | Op::CallKw
             | Op::CallFunction
@@ -244,134 +302,9 @@ impl<'o> Walk<'o> {
             | Op::CallEx
             | Op::CallStar(_)
             | Op::Exec => self.calls(instruction.op, count),
-            Op::Add | Op::Operator | Op::Subscript => self.binary(instruction.op, argument),
+            Op::Binary(operator) => self.binary(operator),
+            Op::Operator => self.binary(u8::try_from(count).unwrap_or(u8::MAX)),
             _ => self.names(instruction.op, argument),
         }
     }
-
-    /// What makes containers, functions and strings.
-    fn build(&mut self, op: Op, count: usize) {
-        let old = self.version < Version::V35;
-        let takes = match op {
-            Op::BuildText => return self.text(count),
-            Op::BuildMap if old => 0,
-            Op::BuildMap => count.saturating_mul(2),
-            Op::BuildKeyMap => count.saturating_add(1),
-            Op::BuildSlice => {
-                if count == 3 {
-                    3
-                } else {
-                    2
-                }
-            }
-            Op::FormatValue => 1_usize.saturating_add(usize::from(count & 4 != 0)),
-            Op::MakeFunction | Op::MakeClosure => self.function_parts(op, count),
-            Op::Unpack | Op::UnpackEx => {
-                self.consume(1);
-                let leaves =
-                    if op == Op::Unpack { count } else { (count & 0xff).saturating_add(count >> 8).saturating_add(1) };
-                (0..leaves.min(MOST_STACK)).for_each(|_| self.push(Value::UNKNOWN));
-                return;
-            }
-            _ => count,
-        };
-        self.consume(takes);
-        self.push(Value::UNKNOWN);
-    }
-
-    /// Values that a function is made of.
-    fn function_parts(&self, op: Op, count: usize) -> usize {
-        let closure = usize::from(op == Op::MakeClosure);
-        match self.version {
-            Version::V27 => count.saturating_add(1).saturating_add(closure),
-            Version::V34 | Version::V35 => {
-                let defaults = (count & 0xff).saturating_add((count >> 8 & 0xff).saturating_mul(2));
-                defaults.saturating_add(count >> 16 & 0x7fff).saturating_add(2).saturating_add(closure)
-            }
-            Version::V313 | Version::V314 => 1,
-            version => {
-                let named = if version >= Version::V311 { 1 } else { 2 };
-                let extras = usize::try_from((count & 15).count_ones()).unwrap_or(0);
-                extras.saturating_add(named)
-            }
-        }
-    }
-
-    /// `BUILD_STRING`: the pieces joined, if all are constant.
-    fn text(&mut self, count: usize) {
-        let from = self.stack.len().saturating_sub(count);
-        let pieces: Option<Vec<&str>> = self.stack.get(from..).unwrap_or_default().iter().map(Value::text).collect();
-        let joined = pieces.filter(|pieces| pieces.len() == count).map(|pieces| pieces.concat());
-        self.consume(count);
-        self.push(joined.map_or(Value::UNKNOWN, text_value));
-    }
-
-    pub(super) fn binary(&mut self, op: Op, argument: u32) {
-        let (right, left) = (self.pop(), self.pop());
-        let adds = op == Op::Add || op == Op::Operator && matches!(argument, 0 | 13);
-        // From 3.14 a subscript is one of the operators.
-        let takes_item = op == Op::Subscript || self.version >= Version::V314 && argument == 26;
-        let value = match (left.text(), right.text()) {
-            (Some(a), Some(b)) if adds => text_value(format!("{a}{b}")),
-            (_, Some(_)) if takes_item => {
-                right.texts().fold(Value::UNKNOWN, |found, key| found.or(&self.item(&left, key)))
-            }
-            _ => {
-                self.hand_on(&left);
-                Value::UNKNOWN
-            }
-        };
-        self.hand_on(&right);
-        self.push(value);
-    }
-
-    /// `namespace["name"]`.
-    fn item(&mut self, namespace: &Value, key: &str) -> Value {
-        let mut found = Vec::new();
-        for atom in namespace.atoms() {
-            let (Atom::Name(id) | Atom::Made(id)) = *atom else { continue };
-            let (module, path) = self.references.get(id);
-            let (module, path) = (module.to_owned(), path.to_owned());
-            let entry = match (module.as_str(), path.as_str()) {
-                ("sys", "modules") => self.references.intern(Origin::Import, key, "", &self.within),
-                ("builtins", "" | "globals" | "locals" | "vars") => {
-                    self.references.intern(Origin::Import, "builtins", key, &self.within)
-                }
-                (_, path) => match path.strip_suffix("__dict__") {
-                    Some(owner) => {
-                        let path = format!("{owner}{key}");
-                        self.references.intern(Origin::Import, &module, &path, &self.within)
-                    }
-                    None => {
-                        self.references.hand_on(id);
-                        None
-                    }
-                },
-            };
-            found.extend(entry.map(Atom::Name));
-        }
-        Value::of(found)
-    }
-
-    /// An attribute of a value.
-    pub(super) fn attribute(&mut self, value: &Value, name: &str) -> Value {
-        let mut found = Vec::new();
-        for atom in value.atoms() {
-            match *atom {
-                Atom::Name(id) | Atom::Made(id) => {
-                    found.extend(self.references.attribute(id, name, &self.within).map(Atom::Name));
-                }
-                Atom::Decoded => found.push(Atom::Decoded),
-                Atom::Null | Atom::Text(_) | Atom::Tuple(_) => {}
-            }
-        }
-        if REFLECTION.contains(&name) && found.is_empty() {
-            self.references.intern(Origin::Import, "object", name, &self.within);
-        }
-        Value::of(found)
-    }
-}
-
-pub(super) fn text_value(text: String) -> Value {
-    if text.len() > LONGEST_TEXT { Value::UNKNOWN } else { Value::one(Atom::Text(text.into())) }
 }

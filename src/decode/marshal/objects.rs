@@ -65,6 +65,10 @@ pub enum Object {
 pub struct Code {
     /// Which fields it was read from.
     pub layout: Layout,
+    /// `co_argcount`: parameters that are given by position.
+    pub arguments: u32,
+    /// `co_kwonlyargcount`: parameters that are given by name only.
+    pub keyword_only: u32,
     /// `co_flags`.
     pub flags: u32,
     /// The instructions: bytes.

@@ -63,7 +63,9 @@ struct Open {
     items: Vec<Id>,
     /// Items still to come; a dict ends with a mark.
     left: u64,
-    /// `co_flags` and the first line.
+    /// Numbers of a code object.
+    arguments: u32,
+    keyword_only: u32,
     flags: u32,
     line: u32,
 }
@@ -218,15 +220,21 @@ impl Reader<'_> {
         if referenced {
             self.references.push(id);
         }
-        let mut open = Open { id, kind: Kind::Items, items: Vec::new(), left: 0, flags: 0, line: 0 };
+        let mut open = Open { id, kind: Kind::Items, items: Vec::new(), left: 0, arguments: 0, keyword_only: 0, flags: 0, line: 0 };
         match kind {
             b'c' | b'C' => {
-                let counts = match self.layout {
-                    Layout::Python2 => 3 * 4,
-                    Layout::Python30 | Layout::Python311 => 4 * 4,
-                    Layout::Python38 => 5 * 4,
+                open.arguments = self.cursor.u32_le()?;
+                // Positional-only ones are among them; then the local variables, up to 3.10, and the depth of the stack.
+                let (before, after) = match self.layout {
+                    Layout::Python2 | Layout::Python30 => (0, 2),
+                    Layout::Python38 => (1, 2),
+                    Layout::Python311 => (1, 1),
                 };
-                self.cursor.skip(counts)?;
+                self.cursor.skip(before * 4)?;
+                if self.layout != Layout::Python2 {
+                    open.keyword_only = self.cursor.u32_le()?;
+                }
+                self.cursor.skip(after * 4)?;
                 open.flags = self.cursor.u32_le()?;
                 open.kind = Kind::Code;
                 open.left = if self.layout == Layout::Python311 { 10 } else { 9 };
@@ -274,6 +282,8 @@ impl Reader<'_> {
         let (filename, name) = if new { (sixth, seventh) } else { (seventh, eighth) };
         Some(Code {
             layout: self.layout,
+            arguments: open.arguments,
+            keyword_only: open.keyword_only,
             flags: open.flags,
             bytecode,
             constants,

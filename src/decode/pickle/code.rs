@@ -20,9 +20,22 @@ impl Machine<'_> {
             self.evidence.codes_cut = true;
             return;
         }
-        let mut objects = Objects::default();
-        let read = self.read_code(items, &mut objects).is_some();
-        self.evidence.codes.push(StoredCode { at: by.at, objects, read });
+        let mut objects = std::mem::take(&mut self.evidence.code_objects);
+        let root = self.read_code(items, &mut objects);
+        self.evidence.code_objects = objects;
+        self.evidence.codes.push(StoredCode { at: by.at, root });
+        if let (Some(root), Some(key)) = (root, key_of(items)) {
+            self.evidence.code_parts.insert(key, root);
+        }
+    }
+
+    /// The code object that a call has built.
+    fn built(&self, call: Value) -> Option<Id> {
+        if self.cells.kind(call) != Some(Kind::Call) {
+            return None;
+        }
+        let items = self.cells.items(self.cells.field(call, 2))?;
+        self.evidence.code_parts.get(&key_of(&items)?).copied()
     }
 
     fn read_code(&self, items: &[Value], objects: &mut Objects) -> Option<Id> {
@@ -72,9 +85,16 @@ impl Machine<'_> {
         }
         let old = layout != Layout::Python311;
         let empty = objects.add(Object::Tuple(Vec::new()))?;
+        // Parameters, positional-only ones, keyword-only ones; variables, depth of the stack and flags.
+        let number = |index: usize| match items.get(index) {
+            Some(Value::Int(number)) => u32::try_from(*number).unwrap_or(0),
+            _ => 0,
+        };
         let code = Code {
             layout,
-            flags: 0,
+            arguments: number(0),
+            keyword_only: if layout == Layout::Python2 { 0 } else { number(counts.saturating_sub(4)) },
+            flags: number(counts.saturating_sub(1)),
             bytecode,
             constants,
             names,
@@ -110,8 +130,20 @@ impl Machine<'_> {
                     items.into_iter().map(|item| self.constant(item, objects, depth.saturating_add(1))).collect();
                 Object::Tuple(items?)
             }
-            _ => Object::Other,
+            _ => match self.built(value) {
+                Some(code) => return Some(code),
+                None => Object::Other,
+            },
         };
         objects.add(object)
     }
+}
+
+/// What tells a code object from others: where its instructions and the constants behind them stand.
+fn key_of(items: &[Value]) -> Option<[u64; 2]> {
+    // The table of lines may stand in front, but no tuple behind it.
+    items.windows(2).find_map(|pair| match *pair {
+        [Value::Str(code) | Value::Bytes(code), Value::Node(constants)] => Some([code.get(), constants.get()]),
+        _ => None,
+    })
 }

@@ -7,12 +7,12 @@ use crate::decode::codec::literal;
 const LONGEST: usize = 4 << 20;
 
 /// The name of a codec as Python compares it: lower case, `-` and blanks as `_`.
-pub(super) fn normalize(name: &[u8]) -> String {
+pub(in crate::decode) fn normalize(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase().replace(['-', ' '], "_")
 }
 
 /// `str.encode`: UTF-8 text to bytes. None for codecs that are not known or text that does not fit.
-pub(super) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
+pub(in crate::decode) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec {
         "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" | "raw_unicode_escape" => Some(text.to_vec()),
         "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" | "8859" => {
@@ -24,7 +24,7 @@ pub(super) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
 }
 
 /// `bytes.decode`: bytes to UTF-8 text.
-pub(super) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
+pub(in crate::decode) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec {
         "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" => Some(bytes.to_vec()),
         "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" => {
@@ -58,7 +58,7 @@ pub(super) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
 }
 
 /// A codec from bytes to bytes or from text to text, in the direction of decoding.
-pub(super) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
+pub(in crate::decode) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec.strip_suffix("_codec").unwrap_or(codec) {
         "rot13" | "rot_13" => Some(rot13(bytes)),
         "hex" => hex(bytes),
@@ -69,7 +69,7 @@ pub(super) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
 }
 
 /// The decoder functions of the standard library, by their name.
-pub(super) fn by_function(bytes: &[u8], function: &str) -> Option<Vec<u8>> {
+pub(in crate::decode) fn by_function(bytes: &[u8], function: &str) -> Option<Vec<u8>> {
     match function.rsplit('.').next().unwrap_or(function) {
         "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "decodestring" | "a2b_base64" => {
             base64(bytes)

@@ -1,12 +1,12 @@
 //! What a run leaves behind besides names: oddities, references to data outside, and pickles inside literals.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher as _};
 
 use super::reader::Extent;
 use super::value::Far;
 use crate::bytes::Exceeded;
-use crate::decode::marshal::Objects;
+use crate::decode::marshal::{Id, Objects};
 
 /// Oddities of one kind that are kept; the first ones tell.
 const MOST_OF_A_KIND: usize = 64;
@@ -126,10 +126,8 @@ pub enum Purpose {
 pub struct StoredCode {
     /// Offset of the opcode that builds it.
     pub at: u64,
-    /// The code object and its parts.
-    pub objects: Objects,
-    /// False if the parts are not those of a code object, or not known.
-    pub read: bool,
+    /// The code object among [`Evidence::code_objects`]; None if the parts are not those of one, or not known.
+    pub root: Option<Id>,
 }
 
 /// Everything but the names.
@@ -143,6 +141,10 @@ pub struct Evidence {
     pub nested: Vec<Nested>,
     /// Code objects built out of their parts.
     pub codes: Vec<StoredCode>,
+    /// Those code objects and their parts; constants of one may be others.
+    pub code_objects: Objects,
+    /// What they were built from.
+    pub(super) code_parts: HashMap<[u64; 2], Id>,
     /// True if there were more of them than are kept.
     pub codes_cut: bool,
     /// True if a function that is made of stored code is called while the stream loads.
@@ -166,6 +168,8 @@ impl Evidence {
         self.persistent.clear();
         self.nested.clear();
         self.codes.clear();
+        self.code_objects = Objects::default();
+        self.code_parts.clear();
         self.codes_cut = false;
         self.runs_code = false;
         self.texts.clear();

@@ -160,7 +160,7 @@ impl Machine<'_> {
                 }
                 Outcome::plain(None)
             }
-            Role::StringMethod => Outcome::plain(self.string_method_of(id, items)),
+            Role::StringMethod => Outcome::plain(self.string_method_of(id, items, by)),
             Role::Function => Outcome::plain(self.function(id, items, by)),
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
@@ -289,7 +289,7 @@ impl Machine<'_> {
             b"__getitem__" | b"get" | b"pop" | b"setdefault" if self.is_text(object).is_none() => {
                 self.item_of(object, items.first().copied()?, by)
             }
-            _ => self.string_method(object, &name, items),
+            _ => self.string_method(object, &name, items, by),
         }
     }
 

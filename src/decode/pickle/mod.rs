@@ -15,7 +15,7 @@ pub mod value;
 
 mod array;
 mod code;
-mod codec;
+pub(in crate::decode) mod codec;
 mod evidence;
 mod hooks;
 mod invoke;

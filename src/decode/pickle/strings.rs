@@ -9,25 +9,28 @@ use super::machine::{By, Machine};
 use super::names::looks_like_class;
 use super::text::push_code;
 use super::value::{Kind, Value};
+use crate::decode::slice::slice;
 
 /// Longest string that evaluation makes.
 const LONGEST: usize = 1 << 20;
 /// Longest literal that is encoded at once. Longer ones are data of protocol 2, encoded when a loader wants them.
 const ENCODED_AT_ONCE: usize = 4096;
+/// Fields of a template that are looked at.
+const MOST_FIELDS: usize = 64;
 /// Bytes that a call asks for at which it counts as exhaustion.
 const HUGE: i64 = 1 << 30;
 
 impl Machine<'_> {
     /// A method of `str` or `bytes` called through its class: the object is the first argument.
-    pub(super) fn string_method_of(&mut self, id: u32, items: &[Value]) -> Option<Value> {
+    pub(super) fn string_method_of(&mut self, id: u32, items: &[Value], by: By) -> Option<Value> {
         let function = self.names.get(id)?.function.clone();
         let method = function.rsplit('.').next()?;
         let (&object, rest) = items.split_first()?;
-        self.string_method(object, method.as_bytes(), rest)
+        self.string_method(object, method.as_bytes(), rest, by)
     }
 
     /// A method of a string or bytes.
-    pub(super) fn string_method(&mut self, object: Value, method: &[u8], items: &[Value]) -> Option<Value> {
+    pub(super) fn string_method(&mut self, object: Value, method: &[u8], items: &[Value], by: By) -> Option<Value> {
         let is_text = self.is_text(object)?;
         let text = self.whole(object)?;
         let argument = |machine: &Self, n: usize| items.get(n).and_then(|&item| machine.whole(item));
@@ -67,6 +70,9 @@ impl Machine<'_> {
                     (b"__mod__", Some(&one)) => self.spread(one),
                     _ => items.to_vec(),
                 };
+                if method == b"format" {
+                    self.walk_fields(&text, &items, by);
+                }
                 self.fill_in(&text, &items, method == b"format")?
             }
             b"encode" => return self.encode(object, items.first().copied().unwrap_or(Value::Unknown)),
@@ -100,6 +106,21 @@ impl Machine<'_> {
 
     fn spread(&self, value: Value) -> Vec<Value> {
         self.cells.items(value).unwrap_or_else(|| vec![value])
+    }
+
+    /// The attributes that the fields of a template read, `{0.name.name}`: names that the stream reaches as `getattr`
+    /// does.
+    fn walk_fields(&mut self, template: &[u8], items: &[Value], by: By) {
+        let template = String::from_utf8_lossy(template);
+        for (next, field) in template.split('{').skip(1).filter(|field| !field.is_empty()).enumerate().take(MOST_FIELDS) {
+            let field = field.split(['}', ':', '!']).next().unwrap_or_default();
+            let Some((argument, path)) = field.split_once('.') else { continue };
+            let index = if argument.is_empty() { next } else { argument.parse().unwrap_or(usize::MAX) };
+            let path = path.split('[').next().unwrap_or_default();
+            if let Some(&object) = items.get(index) {
+                self.attribute_path(object, path.as_bytes(), by);
+            }
+        }
     }
 
     /// The text that a value is formatted as.
@@ -198,20 +219,7 @@ impl Machine<'_> {
             [start, stop, step] => (number(start), number(stop), number(step).unwrap_or(1)),
             _ => return None,
         };
-        if step == 0 {
-            return None;
-        }
-        let len = i64::try_from(items.len()).ok()?;
-        let place = |at: i64| if at < 0 { at.saturating_add(len) } else { at };
-        let (low, high) = if step > 0 { (0, len) } else { (-1, len.saturating_sub(1)) };
-        let first = start.map_or(if step > 0 { low } else { high }, |at| place(at).clamp(low, high));
-        let last = stop.map_or(if step > 0 { high } else { low }, |at| place(at).clamp(low, high));
-        let (mut at, mut out) = (first, Vec::new());
-        while (step > 0 && at < last) || (step < 0 && at > last) {
-            out.push(*items.get(usize::try_from(at).ok()?)?);
-            at = at.checked_add(step)?;
-        }
-        Some(out)
+        slice(items, start, stop, Some(step))
     }
 
     /// A function of `builtins` or `operator` that makes or changes a string or sequence.
@@ -274,7 +282,7 @@ impl Machine<'_> {
                 let repeated = Self::repeat(&text, times)?;
                 self.compute(self.is_text(one)?, repeated, None)
             }
-            "mod" => self.string_method(first?, b"__mod__", items.get(1..)?),
+            "mod" => self.string_method(first?, b"__mod__", items.get(1..)?, by),
             _ => None,
         }
     }
