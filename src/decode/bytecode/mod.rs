@@ -93,6 +93,10 @@ mod tests {
 
     /// What code of 3.8 with these names and texts reaches.
     fn reached(bytecode: &[u8], names: &[&str], texts: &[&str]) -> Vec<String> {
+        reached_in(Version::V38, bytecode, names, texts)
+    }
+
+    fn reached_in(version: Version, bytecode: &[u8], names: &[&str], texts: &[&str]) -> Vec<String> {
         let mut objects = Objects::default();
         let mut add = |object| objects.add(object).unwrap();
         let text = |text: &str| Object::Text(text.as_bytes().into(), false);
@@ -120,7 +124,7 @@ mod tests {
             first_line: 1,
         })));
         let mut steps = 1000;
-        let found = survey(&objects, &[code], &[Version::V38], &mut steps);
+        let found = survey(&objects, &[code], &[version], &mut steps);
         let call = |found: Reference| {
             format!("{}.{}{} {}", found.module, found.path, if found.called { "()" } else { "" }, found.call)
         };
@@ -147,6 +151,13 @@ mod tests {
         // x.system("a")
         let bytecode = [124, 0, 106, 1, 100, 0, 131, 1, 83, 0];
         assert_eq!(reached(&bytecode, &["os", "system"], &["a"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_rotation_of_nothing_leaves_the_stack_as_it_is() {
+        // os; ROT_N 0; .system("a")
+        let bytecode = [116, 0, 99, 0, 106, 1, 100, 0, 131, 1, 83, 0];
+        assert_eq!(reached_in(Version::V310, &bytecode, &["os", "system"], &["a"]), ["os.system() os.system('a')"]);
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl<'o> Walk<'o> {
     }
 
     fn rotate(&mut self, depth: usize) {
-        if let Some(at) = self.stack.len().checked_sub(depth) {
+        if let Some(at) = self.stack.len().checked_sub(depth).filter(|_| depth > 0) {
             let top = self.pop();
             self.stack.insert(at, top);
         }
