@@ -17,7 +17,7 @@ use crate::policy::Policy;
 use crate::report::{Asset, Coverage, Report, Status, Tool};
 use crate::rules::{NamesTable, RuleSet, order};
 use crate::scan::{self, Options, Outcome};
-use crate::target::{Plan, Pointed, Target};
+use crate::target::{Blob, Plan, Pointed, Target};
 
 /// Stack of a scanning thread. No parser recurses on its input; this is room for debug builds.
 const STACK: usize = 4 << 20;
@@ -67,7 +67,8 @@ impl Run<'_> {
         let (clock, start) = (SystemTime::now(), Instant::now());
         let policy = Policy::new(self.settings, self.rules, crate::policy::today());
         let scanned = self.scan_all(&plan.targets, &policy)?;
-        let mut report = self.assemble(plan, scanned, &policy);
+        let gone = plan.removed.iter().flat_map(|blob| self.gone(blob, &policy)).collect();
+        let mut report = self.assemble(plan, scanned, gone, &policy);
         if !self.reproducible {
             report.start_time = clock.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             report.duration = start.elapsed().as_secs_f64();
@@ -86,21 +87,23 @@ impl Run<'_> {
     }
 
     fn scan_one(&self, target: &Target, policy: &Policy<'_>) -> Scanned {
-        let judge = |outcome: &mut Outcome<'_>| -> Vec<Finding> {
-            let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
-            std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, digest)).collect()
-        };
         let mut outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
-        let mut findings = judge(&mut outcome);
+        let mut findings = judged(&mut outcome, policy);
         let Outcome { coverage, asset, errors, ignored, .. } = outcome;
         let (mut fixed, mut note) = (Vec::new(), None);
-        match target.open_previous() {
+        let previous = if target.unchanged {
+            findings.iter_mut().for_each(|finding| finding.state = State::Unchanged);
+            None
+        } else {
+            target.open_previous()
+        };
+        match previous {
             None => {}
             Some(Ok((_, source))) => {
                 // Under the name that the file has now: a rename alone changes no finding.
                 let mut before =
                     self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
-                fixed = judge(&mut before);
+                fixed = judged(&mut before, policy);
                 compare(&mut findings, &mut fixed);
             }
             Some(Err(error)) => {
@@ -110,6 +113,16 @@ impl Run<'_> {
         }
         self.progress.done(target.size);
         Scanned { findings, fixed, coverage, asset, errors, note, ignored }
+    }
+
+    /// The findings of a file that the head version has no more.
+    fn gone(&self, blob: &Blob, policy: &Policy<'_>) -> Vec<Finding> {
+        let Some(Ok(source)) = blob.open_behind() else { return Vec::new() };
+        let name = InputName::top(&*blob.path);
+        let mut outcome = self.outcome(name, &Pointed::Plain, source.len(), false, || Ok(source));
+        let mut findings = judged(&mut outcome, policy);
+        findings.iter_mut().for_each(|finding| finding.state = State::Fixed);
+        findings
     }
 
     fn outcome(
@@ -133,7 +146,8 @@ impl Run<'_> {
         }
     }
 
-    fn assemble(&self, plan: Plan, scanned: Vec<Scanned>, policy: &Policy<'_>) -> Report {
+    /// Puts the report together; `fixed` are the findings of files that are gone.
+    fn assemble(&self, plan: Plan, scanned: Vec<Scanned>, mut fixed: Vec<Finding>, policy: &Policy<'_>) -> Report {
         let mut report = Report {
             schema_version: 1,
             tool: Tool {
@@ -162,7 +176,6 @@ impl Run<'_> {
         };
         let mut names = BTreeSet::new();
         let mut ignored = HashSet::new();
-        let mut fixed = Vec::new();
         for one in scanned {
             report.issues.extend(one.findings);
             fixed.extend(one.fixed);
@@ -201,6 +214,12 @@ impl Run<'_> {
         }
         report
     }
+}
+
+/// What the hits of an outcome are worth.
+fn judged(outcome: &mut Outcome<'_>, policy: &Policy<'_>) -> Vec<Finding> {
+    let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
+    std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, digest)).collect()
 }
 
 /// Marks findings that the base version has too, and keeps of the base version's only those that are gone.

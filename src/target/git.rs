@@ -4,7 +4,7 @@
 //! head version is scanned and the report says why.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::pointer::{self, Pointer};
 use super::scope::{Named, Scope};
 use super::store::{self, Stores};
 use super::{Blob, base, companions, libgit};
-use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError};
+use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError, Versions as Asked};
 use crate::bytes::ReadAt;
 use crate::report::{Change, Checkout, Coverage, Diff, Status};
 
@@ -30,6 +30,8 @@ pub(super) trait Repository: Send + Sync {
     fn is_shallow(&self) -> bool;
     /// The id of the commit that a revision names.
     fn commit(&self, revision: &str) -> Option<String>;
+    /// The parents that a commit records, whether this clone has them or not.
+    fn parents(&self, id: &str) -> Vec<String>;
     /// The full name of the branch that is checked out; None if `HEAD` is detached.
     fn branch(&self) -> Option<String>;
     /// The full name of the upstream of a branch given by its full name.
@@ -65,6 +67,8 @@ pub(super) enum ChangeKind {
     Renamed,
     Copied,
     TypeChanged,
+    /// The same in both versions; only where all files are looked at.
+    Unchanged,
     /// In the index in several versions, because a merge has not been finished.
     Unmerged,
 }
@@ -78,10 +82,14 @@ impl ChangeKind {
             Self::Renamed => "renamed",
             Self::Copied => "copied",
             Self::TypeChanged => "type-changed",
+            Self::Unchanged => UNCHANGED,
             Self::Unmerged => "unmerged",
         }
     }
 }
+
+/// The kind of an item that is no change.
+const UNCHANGED: &str = "unchanged";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -138,11 +146,16 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let scope = Scope::new(&*repository, request, context)?;
     let (side, base, mut diff, notes) = versions(&*repository, request, context)?;
     let checkout = checkout(&*repository, &side);
-    let base_changes = repository.changes(base.as_deref(), &side);
+    let mut compared = base.is_some();
+    let base_changes = match (&base, &request.mode) {
+        (Some(base), Mode::Versions(Asked { whole: true, .. })) => all_and_changes(&*repository, base, &side),
+        _ => repository.changes(base.as_deref(), &side),
+    };
     let changes = match base_changes {
         Err(error) if base.is_some() && repository.is_shallow() => {
             diff.full_scan_reason =
                 Some(format!("the base version cannot be read in this shallow clone: {}", reason(&error)));
+            compared = false;
             repository.changes(None, &side)?
         }
         changes => changes?,
@@ -156,10 +169,24 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let mut planner = Planner { store, side, filter, scope, tree: OnceCell::new(), plan: Plan::default(), diff };
     planner.plan.notes = notes;
     planner.plan.checkout = Some(checkout);
-    planner.run(changes, is_full);
+    planner.run(changes, is_full, compared);
     planner.check_scope();
     planner.plan.diff = Some(planner.diff);
     Ok(planner.plan)
+}
+
+/// Every file of a version, each as what it is against the base.
+fn all_and_changes(repository: &dyn Repository, base: &str, side: &Side) -> Result<Vec<RawChange>, TargetError> {
+    let mut changes = repository.changes(Some(base), side)?;
+    let changed: HashSet<Vec<u8>> = changes
+        .iter()
+        .filter(|change| change.kind != ChangeKind::Deleted)
+        .map(|change| change.entry.path.clone())
+        .collect();
+    let all = repository.changes(None, side)?.into_iter().map(|change| change.entry);
+    let same = all.filter(|entry| !changed.contains(&entry.path));
+    changes.extend(same.map(|entry| RawChange { kind: ChangeKind::Unchanged, old: Some(entry.clone()), entry }));
+    Ok(changes)
 }
 
 /// Whether a text names one commit of the repository around `dir`.
@@ -180,6 +207,13 @@ pub(super) fn describe(dir: &Path) -> Result<String, TargetError> {
     };
     let shallow = if repository.is_shallow() { ", shallow: --diff may need `git fetch --deepen`" } else { "" };
     Ok(format!("{at}{shallow}"))
+}
+
+/// The parents in the text of a commit: a shallow clone hides those that it lacks, the text does not.
+pub(super) fn parents(commit: &[u8]) -> Vec<String> {
+    let header = commit.split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
+    let parents = header.filter_map(|line| line.strip_prefix(b"parent "));
+    parents.map(|id| String::from_utf8_lossy(id).into_owned()).collect()
 }
 
 /// The state of the repository that is scanned.
@@ -237,6 +271,16 @@ fn versions(repository: &dyn Repository, request: &Request, context: &Context) -
         changed: Vec::new(),
         fixed: Vec::new(),
     };
+    if let Mode::Versions(Asked { base, merge_base, head, full_scan_reason, .. }) = &request.mode {
+        let diff = Diff {
+            base: base.clone(),
+            merge_base: merge_base.clone(),
+            head: Some(head.clone()),
+            full_scan_reason: full_scan_reason.clone(),
+            ..empty
+        };
+        return Ok((Side::Commit(head.clone()), merge_base.clone(), diff, Vec::new()));
+    }
     let Mode::Diff { base, head } = &request.mode else {
         // Before the first commit, the whole index is what is about to be committed.
         let base = repository.commit("HEAD");
@@ -307,24 +351,21 @@ struct Known {
 }
 
 impl Planner {
-    fn run(&mut self, changes: Vec<RawChange>, is_full: bool) {
+    fn run(&mut self, changes: Vec<RawChange>, is_full: bool, compared: bool) {
         let mut items = Vec::new();
-        let mut deleted: u64 = 0;
+        let mut deleted = Vec::new();
         for RawChange { kind, entry, old } in changes {
             let path = name::display_bytes(&entry.path);
             if !self.scope.covers(&path) {
                 continue;
             }
             match kind {
-                ChangeKind::Deleted => deleted += 1,
+                ChangeKind::Deleted => deleted.push(entry),
                 ChangeKind::Unmerged => self.plan.skip(path, 0, "not merged yet: the index has several versions"),
                 _ => items.push(Item { change: kind.as_str(), entry, old, because: None }),
             }
         }
-        if deleted > 0 {
-            let files = if deleted == 1 { "file was" } else { "files were" };
-            self.plan.notes.push(format!("{deleted} {files} deleted"));
-        }
+        self.removed(&deleted);
         if !is_full {
             let companions = self.companions(&items);
             items.extend(companions);
@@ -337,13 +378,31 @@ impl Planner {
         for item in items {
             let path = names.unique(&name::display_bytes(&item.entry.path));
             let scanned = self.item(&item, &path, &known);
-            if scanned && !is_full {
+            if scanned && (compared || !is_full) && item.change != UNCHANGED {
                 let renamed = item.old.as_ref().map(|old| name::display_bytes(&old.path)).filter(|old| *old != path);
                 let change = item.change.to_owned();
                 self.diff.changed.push(Change { path, change, from: item.because.or(renamed) });
             }
         }
         self.diff.changed.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Files that the head has no more: what was found in them is fixed.
+    fn removed(&mut self, deleted: &[Entry]) {
+        if deleted.is_empty() {
+            return;
+        }
+        let files = if deleted.len() == 1 { "file was" } else { "files were" };
+        self.plan.notes.push(format!("{} {files} deleted", deleted.len()));
+        let files: Vec<&Entry> = deleted.iter().filter(|entry| entry.kind == FileKind::File).collect();
+        let ids: Vec<String> = files.iter().map(|entry| entry.id.clone()).collect();
+        let sizes = self.store.repository.sizes(&ids);
+        for entry in files {
+            let path = name::display_bytes(&entry.path);
+            let Some(&size) = sizes.get(&entry.id).filter(|_| self.filter.excluded(&path).is_none()) else { continue };
+            let blob = self.blob(entry, size, None);
+            self.plan.removed.push(blob);
+        }
     }
 
     /// Unchanged models whose companion changed.
@@ -435,7 +494,8 @@ impl Planner {
         });
         let content = Content::Blob(self.blob(entry, size, worktree.clone()));
         let path = path.to_owned();
-        let target = Target { path, size, given, state: Pointed::Plain, previous, member: None, content };
+        let unchanged = previous.as_ref().is_some_and(|old| old.id == entry.id);
+        let target = Target { path, size, given, state: Pointed::Plain, previous, unchanged, member: None, content };
         let text = known.texts.get(&entry.id).map(Vec::as_slice).unwrap_or_default();
         let pointers = self.store.stores.expand(pointer::parse(&target.path, text));
         if pointers.is_empty() {
@@ -457,7 +517,16 @@ impl Planner {
         if let Some(file) = worktree.filter(|file| blob.is_same(file)) {
             let (path, content) = (path.to_owned(), Content::File(file));
             let state = Pointed::Plain;
-            self.plan.targets.push(Target { path, size, given, state, previous: None, member: None, content });
+            self.plan.targets.push(Target {
+                path,
+                size,
+                given,
+                state,
+                previous: None,
+                unchanged: false,
+                member: None,
+                content,
+            });
             return true;
         }
         let reason = Some("its content is not in this clone; fetch it with `git fetch --refetch`".to_owned());
@@ -472,7 +541,7 @@ impl Planner {
         if let Some(pointer) = pointer::parse_annex_link(&text) {
             let (path, content, size) = (path.to_owned(), Content::text(&text), text.len() as u64);
             let state = Pointed::Plain;
-            let target = Target { path, size, given, state, previous: None, member: None, content };
+            let target = Target { path, size, given, state, previous: None, unchanged: false, member: None, content };
             self.plan.targets.extend(target.behind(&[pointer], |pointer| self.store.stores.find(pointer)));
             return true;
         }

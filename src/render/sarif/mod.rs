@@ -107,7 +107,7 @@ fn automation_id(report: &Report, options: &Options) -> String {
         id.push_str(&wording::line(category, 200));
         id.push('/');
     }
-    if report.diff.is_some() {
+    if report.diff.as_ref().is_some_and(|diff| diff.full_scan_reason.is_none()) {
         id.push_str("diff/");
     }
     id
