@@ -1,15 +1,13 @@
 //! `modelaudit scan`: settings, targets, a run, reports, and the exit code that the report's verdict gives.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Look;
-use crate::cli::{self, OutputFormat, Telling};
+use crate::cli::{self, Telling};
 use crate::config::{Environment, Settings};
-use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
 use crate::target::{self, Context, GitEnv, Mode, Plan, Request};
@@ -40,7 +38,7 @@ pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     };
     let report = run.report(plan)?;
     bar.0.finish_and_clear();
-    write(&report, arguments, telling)?;
+    super::write_reports(&report, &arguments.output, telling)?;
     Ok(report.verdict.exit_code())
 }
 
@@ -72,33 +70,6 @@ fn spec(path: PathBuf) -> anyhow::Result<String> {
             crate::escape::printable(&path.to_string_lossy(), crate::escape::CAP)
         )
     })
-}
-
-/// Writes the main output and every other one that was asked for.
-fn write(report: &Report, arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<()> {
-    let output = &arguments.output;
-    let look = Look::new(telling, output.output.is_none()).reproducible(output.reproducible).sbom(output.sbom_version);
-    let others = [
-        (OutputFormat::Sarif, &output.sarif),
-        (OutputFormat::Cyclonedx, &output.sbom),
-        (OutputFormat::Json, &output.json),
-        (OutputFormat::Markdown, &output.markdown),
-    ];
-    // Files first: a reader of standard output that goes away must not cost them.
-    for (format, paths) in others {
-        for path in paths {
-            look.print_to(report, format, Some(path))?;
-        }
-    }
-    look.print_to(report, output.format, output.output.as_deref())?;
-    // What went wrong is on standard error too when standard output carries data.
-    if output.format != OutputFormat::Text && output.output.is_none() {
-        let mut err = std::io::stderr().lock();
-        for error in &report.errors {
-            writeln!(err, "error: {}", crate::escape::printable(error, 1000))?;
-        }
-    }
-    Ok(())
 }
 
 /// A bar on standard error with bytes, files and rate, if that is a terminal and the work takes long enough.
