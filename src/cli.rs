@@ -1,11 +1,15 @@
 //! The command line: types only. Help, completions and the manual page are generated from them.
 
+mod baseline;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub use baseline::{Baseline, BaselineAction, BaselineScan, Decision};
 
 use crate::config::{Flags, nearest};
 
@@ -63,6 +67,8 @@ pub enum Command {
     Rules(Rules),
     /// List the formats that are read
     Formats(Formats),
+    /// Accept findings with a reason, and list decisions that are out of date
+    Baseline(Baseline),
     /// Print what this build can do and which settings are in force
     Doctor(Doctor),
     /// Write, validate or print the configuration
@@ -226,6 +232,9 @@ pub struct RuleFlags {
     /// Report names that contain this text or match this glob; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub blacklist: Vec<String>,
+    /// Findings that this file accepts do not count; `modelaudit baseline` writes it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
     /// Fail also when a file was not read whole for whatever reason
     #[arg(long)]
     pub strict: bool,
@@ -493,6 +502,7 @@ fn flags(rules: &RuleFlags, limits: &LimitFlags, what: &What) -> Flags {
     Flags {
         config: rules.config.clone(),
         no_config: rules.no_config,
+        baseline: rules.baseline.clone(),
         fail_on: rules.fail_on.clone(),
         strict: rules.strict,
         skip_payload: limits.skip_payload,

@@ -1,5 +1,6 @@
 //! The commands: each takes what it needs ready-made and prints to the writer that it is given.
 
+pub mod baseline;
 pub mod completions;
 pub mod config;
 pub mod doctor;
@@ -38,6 +39,14 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
             printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
         }
         Command::Formats(arguments) => printed(|out| Ok(formats::run(arguments.format, width(), color(telling), out)?)),
+        Command::Baseline(command) => {
+            let mut code = 0;
+            let printed = printed(|out| {
+                code = baseline::run(&command.action, telling.quiet, out)?;
+                Ok(())
+            })?;
+            Ok(code.max(printed))
+        }
         Command::Doctor(doctor) => examined(doctor),
         Command::Config(config) => configured(&config.action),
         Command::Completions { shell } => printed(|out| Ok(completions::run(*shell, out)?)),

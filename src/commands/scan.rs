@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::{self, Telling};
-use crate::config::{Environment, Settings};
+use crate::cli::{self, Telling, What};
+use crate::config::{Environment, Flags, Settings};
+use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
 use crate::target::{self, Context, GitEnv, Mode, Plan, Request};
@@ -20,30 +21,43 @@ const WORTH_A_BAR: u64 = 256 << 20;
 /// # Errors
 /// The settings or the targets make no sense, or a report could not be written.
 pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
+    let output = &arguments.output;
+    let (what, flags, bare) = (&arguments.what, arguments.flags(), output.no_progress || telling.quiet);
+    let (report, _) = scanned(what, &flags, bare, output.reproducible)?;
+    super::write_reports(&report, output, telling)?;
+    Ok(report.verdict.exit_code())
+}
+
+/// Scans, for a command that has other uses for the report; `bare`: without progress.
+///
+/// # Errors
+/// The settings or the targets make no sense.
+pub(super) fn report(what: &What, flags: &Flags, bare: bool) -> anyhow::Result<(Report, Settings)> {
+    scanned(what, flags, bare, true)
+}
+
+fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow::Result<(Report, Settings)> {
     let env = Environment::read()?;
     let shipped = RuleSet::shipped();
-    let settings = Settings::load(&arguments.flags(), &env, shipped)?;
+    let settings = Settings::load(flags, &env, shipped)?;
     let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
-    let rules = own.as_ref().unwrap_or(shipped);
     let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(super::variable) };
-    let request = request(arguments, &settings, &context)?;
+    let request = request(what, &settings, &context)?;
     let plan = target::resolve(&request, &context)?;
-    let bar = Bar::new(&plan, arguments.output.no_progress || telling.quiet);
+    let bar = Bar::new(&plan, bare);
     let run = Run {
         settings: &settings,
-        rules,
-        reproducible: arguments.output.reproducible,
+        rules: own.as_ref().unwrap_or(shipped),
+        reproducible,
         everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
         progress: &bar,
     };
     let report = run.report(plan)?;
     bar.0.finish_and_clear();
-    super::write_reports(&report, &arguments.output, telling)?;
-    Ok(report.verdict.exit_code())
+    Ok((report, settings))
 }
 
-fn request(arguments: &cli::Scan, settings: &Settings, context: &Context) -> anyhow::Result<Request> {
-    let what = &arguments.what;
+fn request(what: &What, settings: &Settings, context: &Context) -> anyhow::Result<Request> {
     let is_revision = |text: &str| target::is_revision(&context.dir, text);
     let is_path = |text: &str| context.dir.join(text).exists();
     let (specs, comparison) = what.resolve(is_revision, is_path).map_err(anyhow::Error::msg)?;
