@@ -3,7 +3,7 @@
 //! Targets are scanned in parallel, one thread each; everything is sorted before the report leaves, so that equal
 //! input gives equal reports whatever the threads did.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
 use crate::escape::{CAP, printable};
 use crate::finding::{Finding, State};
-use crate::policy::Policy;
+use crate::policy::{FileContext, Policy};
 use crate::report::{Asset, Coverage, Report, Status, Tool};
 use crate::rules::{NamesTable, RuleSet, order};
 use crate::scan::{self, Options, Outcome};
@@ -66,7 +66,7 @@ impl Run<'_> {
     pub fn report(&self, plan: Plan) -> Result<Report, rayon::ThreadPoolBuildError> {
         let (clock, start) = (SystemTime::now(), Instant::now());
         let policy = Policy::new(self.settings, self.rules, crate::policy::today());
-        let scanned = self.scan_all(&plan.targets, &policy)?;
+        let scanned = self.scan_all(&plan, &policy)?;
         let gone = plan.removed.iter().flat_map(|blob| self.gone(blob, &policy)).collect();
         let mut report = self.assemble(plan, scanned, gone, &policy);
         if !self.reproducible {
@@ -76,19 +76,24 @@ impl Run<'_> {
         Ok(report)
     }
 
-    fn scan_all(&self, targets: &[Target], policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {
+    fn scan_all(&self, plan: &Plan, policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {
+        let targets = &plan.targets;
+        let changed = plan.diff.iter().flat_map(|diff| &diff.changed).filter(|change| change.change == "renamed");
+        let former: HashMap<&str, &str> =
+            changed.filter_map(|change| Some((change.path.as_str(), change.from.as_deref()?))).collect();
+        let scan_one = |target: &Target| self.scan_one(target, former.get(target.path.as_str()).copied(), policy);
         // Starting threads would take longer than most single files.
         if targets.len() < 2 {
-            return Ok(targets.iter().map(|target| self.scan_one(target, policy)).collect());
+            return Ok(targets.iter().map(scan_one).collect());
         }
         let threads = self.settings.jobs.value.unwrap_or(0);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build()?;
-        Ok(pool.install(|| targets.par_iter().map(|target| self.scan_one(target, policy)).collect()))
+        Ok(pool.install(|| targets.par_iter().map(scan_one).collect()))
     }
 
-    fn scan_one(&self, target: &Target, policy: &Policy<'_>) -> Scanned {
+    fn scan_one(&self, target: &Target, former: Option<&str>, policy: &Policy<'_>) -> Scanned {
         let mut outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
-        let mut findings = judged(&mut outcome, policy);
+        let mut findings = judged(&mut outcome, policy, former, false);
         let Outcome { coverage, asset, errors, ignored, .. } = outcome;
         let (mut fixed, mut note) = (Vec::new(), None);
         let previous = if target.unchanged {
@@ -103,7 +108,7 @@ impl Run<'_> {
                 // Under the name that the file has now: a rename alone changes no finding.
                 let mut before =
                     self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
-                fixed = judged(&mut before, policy);
+                fixed = judged(&mut before, policy, former, true);
                 compare(&mut findings, &mut fixed);
             }
             Some(Err(error)) => {
@@ -120,7 +125,7 @@ impl Run<'_> {
         let Some(Ok(source)) = blob.open_behind() else { return Vec::new() };
         let name = InputName::top(&*blob.path);
         let mut outcome = self.outcome(name, &Pointed::Plain, source.len(), false, || Ok(source));
-        let mut findings = judged(&mut outcome, policy);
+        let mut findings = judged(&mut outcome, policy, None, true);
         findings.iter_mut().for_each(|finding| finding.state = State::Fixed);
         findings
     }
@@ -170,6 +175,7 @@ impl Run<'_> {
             issues: Vec::new(),
             assets: Vec::new(),
             coverage: plan.skipped,
+            suppressions: Vec::new(),
             errors: plan.errors,
             notes: plan.notes,
             rules: Vec::new(),
@@ -202,7 +208,8 @@ impl Run<'_> {
         report.coverage.sort_by(|a, b| a.path.cmp(&b.path));
         report.assets.sort_by(|a, b| a.path.cmp(&b.path));
         report.errors.sort();
-        report.notes.extend(policy.notes(&report.issues, self.everything));
+        report.suppressions = policy.suppressions(self.everything, &report.coverage);
+        report.notes.extend(policy.notes(&report.issues, &report.suppressions));
         report.verdict = policy.verdict(&report.issues, &report.coverage, &report.errors);
         report.has_errors = !report.errors.is_empty()
             || report.coverage.iter().any(|file| matches!(file.status, Status::Failed | Status::Partial));
@@ -216,10 +223,11 @@ impl Run<'_> {
     }
 }
 
-/// What the hits of an outcome are worth.
-fn judged(outcome: &mut Outcome<'_>, policy: &Policy<'_>) -> Vec<Finding> {
-    let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
-    std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, digest)).collect()
+/// What the hits of an outcome are worth. `former`: the path before the change; `base`: it is the version before.
+fn judged(outcome: &mut Outcome<'_>, policy: &Policy<'_>, former: Option<&str>, base: bool) -> Vec<Finding> {
+    let sha256 = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
+    let file = FileContext { sha256, former, base };
+    std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, &file)).collect()
 }
 
 /// Marks findings that the base version has too, and keeps of the base version's only those that are gone.

@@ -13,6 +13,8 @@ use super::layer::{Checks, Layer};
 
 /// Largest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
+/// Largest baseline, bytes: some ten thousand entries.
+const MAX_BASELINE: u64 = 16 << 20;
 /// Names looked for in a project's folders, in this order.
 const PROJECT_NAMES: &[&str] = &[".modelaudit.toml", "pyproject.toml", "modelaudit-security.toml"];
 /// Names looked for in the user's and the machine's folder, in this order.
@@ -121,7 +123,15 @@ pub(super) struct Found {
 /// Reads the file that the user named.
 pub(super) fn named(path: &Path) -> Result<Found, ConfigError> {
     let root = if path.file_name().is_some_and(|name| name == "pyproject.toml") { Root::Tool } else { Root::File };
-    Ok(Found { path: path.to_owned(), text: read(path)?, root, shadowed: Vec::new() })
+    Ok(Found { path: path.to_owned(), text: read(path, MAX_FILE)?, root, shadowed: Vec::new() })
+}
+
+/// The text of a baseline.
+pub(super) fn baseline(path: &Path) -> Result<String, ConfigError> {
+    read(path, MAX_BASELINE).map_err(|error| match error {
+        ConfigError::Unreadable { path, what } => ConfigError::NoBaseline { path, what },
+        other => other,
+    })
 }
 
 /// Looks for a file: from the working directory up to the root of its repository, then in the user's folder, then in
@@ -142,7 +152,7 @@ pub(super) fn search(env: &Environment) -> Result<Option<Found>, ConfigError> {
                 return Err(ConfigError::Unreadable { path, what: "not a regular file".to_owned() });
             }
             let root = if *name == "pyproject.toml" { Root::Tool } else { Root::File };
-            let text = read(&path)?;
+            let text = read(&path, MAX_FILE)?;
             if root == Root::Tool && !file::has_tool_table(&text) {
                 continue;
             }
@@ -171,14 +181,14 @@ fn project_folders(directory: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {
     let fail = |what: String| ConfigError::Unreadable { path: path.to_owned(), what };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
     #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(fail(format!("larger than {MAX_FILE} bytes, so it is no configuration")));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
+    if bytes.len() as u64 > limit {
+        return Err(fail(format!("larger than {limit} bytes, so it is no configuration")));
     }
     let text = String::from_utf8(bytes).map_err(|_| fail("not UTF-8 text".to_owned()))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))

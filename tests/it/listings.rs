@@ -111,7 +111,8 @@ fn a_saved_report_is_printed_again() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("report.json"), folder.path().join("again.json"));
     modelaudit::render::output::to_file(Some(&from), |out| json::write(&rich(), out)).unwrap();
-    let report = render::run(&from, Some(&to), |report, out| json::write(report, out)).unwrap();
+    let report = render::load(&from).unwrap();
+    modelaudit::render::output::to_file(Some(&to), |out| json::write(&report, out)).unwrap();
     assert_eq!(report.verdict, rich().verdict);
     assert_eq!(render::load(&to).unwrap(), report);
     fs::write(&from, "{}").unwrap();

@@ -41,6 +41,7 @@ pub(crate) fn empty() -> Report {
         issues: Vec::new(),
         assets: Vec::new(),
         coverage: Vec::new(),
+        suppressions: Vec::new(),
         errors: Vec::new(),
         notes: Vec::new(),
         rules: Vec::new(),

@@ -63,6 +63,7 @@ pub(crate) fn empty() -> Report {
         issues: vec![],
         assets: vec![],
         coverage: vec![],
+        suppressions: vec![],
         errors: vec![],
         notes: vec![],
         rules: vec![],

@@ -4,7 +4,7 @@
 //! unless a filter of this module has made them safe in another way.
 
 mod accept;
-mod safe;
+pub(in crate::render) mod safe;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
