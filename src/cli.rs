@@ -1,6 +1,7 @@
 //! The command line: types only. Help, completions and the manual page are generated from them.
 
 mod baseline;
+mod ci;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use baseline::{Baseline, BaselineAction, BaselineScan, Decision};
+pub use ci::{Ci, CiAction, CiComment, CiWhat, Extent, Fetch, Host, Lfs, Pipeline, Publish, Upload, Wanted};
 
 use crate::config::{Flags, nearest};
 
@@ -59,6 +61,8 @@ pub enum Color {
 pub enum Command {
     /// Scan files, folders and archives
     Scan(Box<Scan>),
+    /// Scan what a pipeline is about, and tell its host
+    Ci(Box<Ci>),
     /// Print a saved JSON report in another format
     Render(Box<Render>),
     /// Print what one file contains, without verdicts

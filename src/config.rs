@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake, Source, nearest};
-pub use find::Environment;
+pub use find::{Environment, Project};
 pub use layer::{GlobalRule, IgnoreEntry, Sourced, SuppressEntry};
 pub use value::{PathGlob, parse_date};
 
@@ -167,7 +167,7 @@ impl Settings {
         let from_baseline = match &flags.baseline {
             None => Layer::default(),
             Some(path) => {
-                let text = find::baseline(path)?;
+                let text = find::baseline(env, path)?;
                 // Reports name the place, and no folder of this machine.
                 let below = path.strip_prefix(&env.directory).ok().or_else(|| path.is_relative().then_some(path));
                 let name = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
@@ -192,7 +192,7 @@ impl Settings {
 
     fn find(flags: &Flags, env: &Environment, checks: &mut Checks<'_>) -> Result<Option<find::Found>, ConfigError> {
         if let Some(path) = &flags.config {
-            return find::named(path).map(Some);
+            return find::named(env, path).map(Some);
         }
         let mut without = flags.no_config;
         if let Some(text) = env.variable("NO_CONFIG").filter(|_| !without) {
@@ -201,7 +201,7 @@ impl Settings {
         }
         match env.variable("CONFIG") {
             _ if without => Ok(None),
-            Some(path) => find::named(path.as_ref()).map(Some),
+            Some(path) => find::named(env, path.as_ref()).map(Some),
             None => find::search(env),
         }
     }

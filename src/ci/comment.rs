@@ -4,14 +4,10 @@
 //! change a comment of theirs after this program has filled it in.
 
 use super::http::HttpError;
+use crate::cli::Wanted;
 use crate::finding::State;
+use crate::render::markdown::marker;
 use crate::report::{Report, Verdict};
-
-/// What begins the first line of the comment with a key.
-#[must_use]
-pub fn marker(key: &str) -> String {
-    format!("<!-- modelaudit:pr-comment v1 key={key} -->")
-}
 
 /// A comment that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,18 +47,6 @@ pub trait Discussion {
     /// # Errors
     /// Those of a request.
     fn delete(&self, id: u64) -> Result<(), HttpError>;
-}
-
-/// When to comment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum When {
-    /// When there is something to say, or something said to take back.
-    #[default]
-    OnFindings,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// What was done.
@@ -114,10 +98,10 @@ pub fn publish(
     discussion: &dyn Discussion,
     key: &str,
     report: &Report,
-    when: When,
+    when: Wanted,
     body: impl Fn(bool) -> String,
 ) -> Result<Done, HttpError> {
-    if when == When::Never {
+    if when == Wanted::Never {
         return Ok(Done::Silent);
     }
     let author = discussion.author()?;
@@ -127,7 +111,7 @@ pub fn publish(
     };
     let mut existing = discussion.list()?.into_iter().filter(ours);
     let Some(first) = existing.next() else {
-        if when == When::OnFindings && !is_worth_it(report) {
+        if when == Wanted::OnFindings && !is_worth_it(report) {
             return Ok(Done::Silent);
         }
         discussion.create(&body(false))?;

@@ -9,34 +9,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// Whose pipeline it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Host {
-    /// GitHub Actions, and what is compatible with it.
-    GitHub,
-    /// GitLab CI.
-    GitLab,
-    /// A hook that pre-commit runs.
-    PreCommit,
-    /// Azure Pipelines.
-    Azure,
-    /// Another CI, or none.
-    Generic,
-}
-
-impl Host {
-    /// The word that names it on the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::GitHub => "github",
-            Self::GitLab => "gitlab",
-            Self::PreCommit => "pre-commit",
-            Self::Azure => "azure",
-            Self::Generic => "generic",
-        }
-    }
-}
+use crate::cli::Host;
 
 /// What started the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

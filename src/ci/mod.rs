@@ -15,3 +15,5 @@ pub mod github;
 pub mod gitlab;
 pub mod http;
 pub mod plan;
+pub mod summary;
+pub mod trust;

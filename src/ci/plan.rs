@@ -7,36 +7,11 @@
 
 use super::environment::{Change, Event, Surroundings};
 use super::explain::Decisions;
+use crate::cli::{Extent, Fetch};
 use crate::target::{Comparison, Context, History, Repo, TargetError, Versions};
 
 /// Commits by which history is deepened, one after the other.
 const STEPS: [u32; 3] = [50, 200, 1000];
-
-/// How much to look at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Extent {
-    /// What the event asks for.
-    #[default]
-    Auto,
-    /// What changed.
-    Diff,
-    /// Everything.
-    Full,
-    /// What is staged.
-    Staged,
-}
-
-/// What may be fetched from the remote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Fetch {
-    /// Nothing.
-    Never,
-    /// Single commits and some history.
-    #[default]
-    Auto,
-    /// All history, if need be.
-    All,
-}
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Default)]

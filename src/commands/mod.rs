@@ -1,6 +1,8 @@
 //! The commands: each takes what it needs ready-made and prints to the writer that it is given.
 
 pub mod baseline;
+#[cfg(feature = "git")]
+pub mod ci;
 pub mod completions;
 pub mod config;
 pub mod doctor;
@@ -32,6 +34,10 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
     let telling = &command_line.telling;
     match &command_line.command {
         Command::Scan(scan) => scan::run(scan, telling),
+        #[cfg(feature = "git")]
+        Command::Ci(arguments) => ci::run(arguments, telling),
+        #[cfg(not(feature = "git"))]
+        Command::Ci(_) => Err(target::TargetError::NoGitSupport.into()),
         Command::Render(render) => rendered(render, telling),
         Command::Inspect(arguments) => inspected(&arguments.file, telling),
         Command::Rules(arguments) => {
@@ -118,9 +124,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow::Result<()> {
     let look = Look::new(telling, output);
     // Files first: a reader of standard output that goes away must not cost them.
-    for (format, path) in output.files() {
-        look.print_to(report, format, Some(path))?;
-    }
+    write_files(report, &look, output.files())?;
     look.print_to(report, output.format, output.output.as_deref())?;
     // What went wrong is on standard error too when standard output carries data.
     if output.format != OutputFormat::Text && output.output.is_none() {
@@ -130,6 +134,15 @@ fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow:
         }
     }
     Ok(())
+}
+
+/// Writes reports to files.
+fn write_files<'p>(
+    report: &Report,
+    look: &Look,
+    files: impl IntoIterator<Item = (OutputFormat, &'p Path)>,
+) -> anyhow::Result<()> {
+    files.into_iter().try_for_each(|(format, path)| look.print_to(report, format, Some(path)))
 }
 
 /// How reports look, for all formats.
@@ -165,6 +178,13 @@ impl Look {
             gitlab: output.sbom_profile == Some(SbomProfile::Gitlab),
         };
         Self { text, sarif, sbom }
+    }
+
+    /// Under a name that tells several uploads of one repository apart.
+    #[cfg(feature = "git")]
+    fn category(mut self, category: Option<String>) -> Self {
+        self.sarif.category = category;
+        self
     }
 
     fn print(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {

@@ -66,12 +66,20 @@ fn request(what: &What, settings: &Settings, context: &Context) -> anyhow::Resul
         None if what.staged => Mode::Staged,
         None => Mode::Paths,
     };
+    Ok(Request { no_ignore: what.no_ignore, ..with_settings(specs, mode, settings)? })
+}
+
+/// A request for some targets with what the settings say of all.
+///
+/// # Errors
+/// A target is not Unicode.
+pub(super) fn with_settings(specs: Vec<PathBuf>, mode: Mode, settings: &Settings) -> anyhow::Result<Request> {
     Ok(Request {
         specs: specs.into_iter().map(spec).collect::<anyhow::Result<_>>()?,
         mode,
         include: settings.include.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
         exclude: settings.exclude.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
-        no_ignore: what.no_ignore,
+        no_ignore: false,
         max_total_size: settings.max_total_size.value,
         max_file_size: settings.max_file_size.value,
     })
@@ -87,10 +95,10 @@ fn spec(path: PathBuf) -> anyhow::Result<String> {
 }
 
 /// A bar on standard error with bytes, files and rate, if that is a terminal and the work takes long enough.
-struct Bar(ProgressBar);
+pub(super) struct Bar(pub(super) ProgressBar);
 
 impl Bar {
-    fn new(plan: &Plan, off: bool) -> Self {
+    pub(super) fn new(plan: &Plan, off: bool) -> Self {
         let total: u64 = plan.targets.iter().map(|target| target.size).sum();
         if off || total < WORTH_A_BAR || !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());

@@ -42,6 +42,7 @@ pub use base::Comparison;
 pub use environment::GitEnv;
 #[cfg(feature = "git")]
 pub use repo::{History, Repo};
+pub use store::read_capped;
 use pointer::Pointer;
 
 /// What the user asks for.
@@ -457,6 +458,13 @@ fn limit_sizes(plan: &mut Plan, request: &Request) {
 }
 
 impl Plan {
+    /// Lists targets as skipped.
+    pub fn pass_over(&mut self, targets: Vec<Target>, reason: &str) {
+        for target in targets {
+            self.skip(target.path, target.size, reason);
+        }
+    }
+
     fn skip(&mut self, path: impl Into<String>, bytes: u64, reason: impl Into<String>) {
         let reason = Some(reason.into());
         self.skipped.push(Coverage { path: path.into(), status: Status::Skipped, reason, bytes });

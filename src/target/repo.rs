@@ -80,22 +80,21 @@ impl Repo {
         base::find(&*self.repository, &context.env, base, head)
     }
 
-    /// The files of a commit whose last name is one of `names`, by path, if they are not larger than `cap`.
+    /// The files of a commit at some paths, if they are there and not larger than `cap`.
     ///
     /// # Errors
     /// The commit cannot be read.
-    pub fn files(&self, commit: &str, names: &[&str], cap: u64) -> Result<BTreeMap<String, Vec<u8>>, TargetError> {
+    pub fn files(&self, commit: &str, paths: &[String], cap: u64) -> Result<BTreeMap<String, Vec<u8>>, TargetError> {
         let all = self.repository.changes(None, &Side::Commit(commit.to_owned()))?;
         let mut found = BTreeMap::new();
         for entry in all.into_iter().map(|change| change.entry).filter(|entry| entry.kind == FileKind::File) {
             let path = name::display_bytes(&entry.path);
-            let last = path.rsplit('/').next().unwrap_or_default();
+            if !paths.contains(&path) {
+                continue;
+            }
             let ids = std::slice::from_ref(&entry.id);
-            let small = || self.repository.sizes(ids).get(&entry.id).is_some_and(|size| *size <= cap);
-            if names.contains(&last)
-                && small()
-                && let Some(bytes) = self.repository.small(ids).remove(&entry.id)
-            {
+            let small = self.repository.sizes(ids).get(&entry.id).is_some_and(|size| *size <= cap);
+            if small && let Some(bytes) = self.repository.small(ids).remove(&entry.id) {
                 found.insert(path, bytes);
             }
         }

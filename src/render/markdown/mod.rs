@@ -38,12 +38,20 @@ pub struct Options<'o> {
     pub key: &'o str,
     /// Largest comment, in bytes.
     pub limit: usize,
+    /// What stands before the counts.
+    pub lead: &'o str,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { key: "default", limit: COMMENT_LIMIT }
+        Self { key: "default", limit: COMMENT_LIMIT, lead: "" }
     }
+}
+
+/// The first line of the comment with a key, by which it is found again.
+#[must_use]
+pub fn marker(key: &str) -> String {
+    format!("<!-- modelaudit:pr-comment v1 key={} -->", safe::key(key))
 }
 
 /// Prints the comment. If not all fits, each list is cut, worst findings first, and says how much is missing.
@@ -132,7 +140,8 @@ impl<'r> View<'r> {
     fn context(&self, options: &Options<'_>, rows: usize) -> Value {
         let report = self.report;
         context! {
-            key => Value::from_safe_string(safe::key(options.key)),
+            marker => Value::from_safe_string(marker(options.key)),
+            lead => options.lead,
             verdict => phrase::verdict(report.verdict),
             summary => self.summary(),
             diff => report.diff.as_ref().map(compared),
