@@ -8,6 +8,7 @@
 
 mod agreement;
 mod arch;
+mod ci;
 mod cli;
 mod config;
 mod corpus;
