@@ -3,11 +3,15 @@
 //! Targets are scanned in parallel, one thread each; everything is sorted before the report leaves, so that equal
 //! input gives equal reports whatever the threads did.
 
+mod verdict;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
+
+pub use verdict::Memory;
 
 use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
@@ -45,6 +49,8 @@ pub struct Run<'a> {
     pub everything: bool,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
+    /// Where verdicts are kept between runs.
+    pub memory: Option<&'a dyn Memory>,
 }
 
 /// What came of one target.
@@ -139,15 +145,50 @@ impl Run<'_> {
         open: impl FnOnce() -> std::io::Result<Arc<dyn ReadAt>>,
     ) -> Outcome<'_> {
         if let Pointed::Unresolved { kind, object } = state {
-            return scan::unresolved(self.rules, &name, kind, object, size);
+            // The digest that a pointer states is that of its object, wherever that is.
+            let known = object.strip_prefix("sha256:").and_then(|sha256| self.recalled(sha256, &name, given));
+            return known.unwrap_or_else(|| scan::unresolved(self.rules, &name, kind, object, size));
         }
-        match open() {
-            Ok(source) => {
-                let options = Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
-                let input = Input { name, source, role: Role::Unknown, extent: Some(0) };
-                scan::scan(self.rules, &options, &input, given)
-            }
-            Err(error) => scan::unopened(self.rules, &name, size, &error),
+        let source = match open() {
+            Ok(source) => source,
+            Err(error) => return scan::unopened(self.rules, &name, size, &error),
+        };
+        let sha256 = self.memory.and_then(|_| verdict::digest(&*source));
+        if let Some(known) = sha256.as_deref().and_then(|sha256| self.recalled(sha256, &name, given)) {
+            return known;
+        }
+        let input = Input { name: name.clone(), source, role: Role::Unknown, extent: Some(0) };
+        let outcome = scan::scan(self.rules, &self.options(), &input, given);
+        if let (Some(memory), Some(sha256)) = (self.memory, sha256)
+            && let Some(text) = verdict::pack(&outcome, &sha256)
+        {
+            memory.store(&self.key(&sha256, &name, given), &text);
+        }
+        outcome
+    }
+
+    fn options(&self) -> Options {
+        Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value }
+    }
+
+    fn key(&self, sha256: &str, name: &InputName, given: bool) -> String {
+        verdict::key(sha256, name, self.rules, &format!("{given} {:?}", self.options()))
+    }
+
+    /// The verdict that was kept on bytes with a digest.
+    fn recalled(&self, sha256: &str, name: &InputName, given: bool) -> Option<Outcome<'_>> {
+        let text = self.memory?.load(&self.key(sha256, name, given))?;
+        verdict::unpack(&text, name, self.rules)
+    }
+
+    /// True if the verdict on a target's object is known, so that the object itself is not needed.
+    #[must_use]
+    pub fn knows(&self, target: &Target) -> bool {
+        match &target.state {
+            Pointed::Unresolved { object, .. } => object
+                .strip_prefix("sha256:")
+                .is_some_and(|sha256| self.recalled(sha256, &target.name(), target.given).is_some()),
+            Pointed::Plain | Pointed::Resolved { .. } => false,
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Event {
     Push {
         /// It is the default branch.
         to_default: bool,
+        /// The default branch.
+        default: Option<String>,
     },
     /// A branch or tag was deleted: nothing is there to scan.
     Deleted,
@@ -63,8 +65,8 @@ impl Event {
                 format!("change request{number}{fork}{privileged}")
             }
             Self::MergeQueue => "merge queue".into(),
-            Self::Push { to_default: true } => "push to the default branch".into(),
-            Self::Push { to_default: false } => "push".into(),
+            Self::Push { to_default: true, .. } => "push to the default branch".into(),
+            Self::Push { to_default: false, .. } => "push".into(),
             Self::Deleted => "deleted branch".into(),
             Self::Whole(word) => word.clone(),
             Self::Hook { pushed: true } => "pre-push hook".into(),
@@ -315,7 +317,7 @@ fn github_event(name: &str, payload: &Value, variables: &Variables<'_>) -> Event
             let reference = variables.get("GITHUB_REF").unwrap_or_default();
             let default = text(payload, "/repository/default_branch");
             match reference.strip_prefix("refs/heads/") {
-                Some(branch) => Event::Push { to_default: default.as_deref() == Some(branch) },
+                Some(branch) => Event::Push { to_default: default.as_deref() == Some(branch), default },
                 None => Event::Whole("tag".into()),
             }
         }
@@ -362,7 +364,9 @@ fn gitlab(variables: &Variables<'_>, overrides: &Overrides) -> Surroundings {
         Event::Whole("tag".into())
     } else {
         match (name.as_str(), variables.get("CI_COMMIT_BRANCH")) {
-            ("push" | "", Some(branch)) => Event::Push { to_default: default.as_deref() == Some(branch.as_str()) },
+            ("push" | "", Some(branch)) => {
+                Event::Push { to_default: default.as_deref() == Some(branch.as_str()), default }
+            }
             ("", None) => Event::Local,
             (other, _) => Event::Whole(other.to_owned()),
         }
@@ -437,8 +441,9 @@ mod tests {
         assert_eq!((change.number, change.head.as_deref()), (Some(7), Some("abc")));
         assert!(change.fork && change.privileged);
         let default = r#"{"repository":{"default_branch":"main"}}"#;
-        assert_eq!(event("push", "refs/heads/main", default), Event::Push { to_default: true });
-        assert_eq!(event("push", "refs/heads/x", default), Event::Push { to_default: false });
+        let push = |to_default| Event::Push { to_default, default: Some("main".into()) };
+        assert_eq!(event("push", "refs/heads/main", default), push(true));
+        assert_eq!(event("push", "refs/heads/x", default), push(false));
         assert_eq!(event("push", "refs/tags/v1", default), Event::Whole("tag".into()));
         assert_eq!(event("push", "refs/heads/x", r#"{"deleted":true}"#), Event::Deleted);
         assert_eq!(event("merge_group", "", "{}"), Event::MergeQueue);
@@ -463,8 +468,8 @@ mod tests {
         ];
         assert!(gitlab(&merge).change().is_some_and(|change| change.fork && change.number == Some(3)));
         let push = |branch| gitlab(&[("CI_PIPELINE_SOURCE", "push"), ("CI_COMMIT_BRANCH", branch)]);
-        assert_eq!(push("main"), Event::Push { to_default: true });
-        assert_eq!(push("x"), Event::Push { to_default: false });
+        assert!(matches!(push("main"), Event::Push { to_default: true, .. }));
+        assert!(matches!(push("x"), Event::Push { to_default: false, .. }));
         assert_eq!(gitlab(&[("CI_PIPELINE_SOURCE", "schedule"), ("CI_COMMIT_BRANCH", "x")]), Event::Whole("schedule".into()));
     }
 

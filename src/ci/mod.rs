@@ -8,6 +8,7 @@
 //! Only this part of the program speaks to a network, and only to the host whose pipeline it is. Nothing here judges:
 //! the report is the same that `scan` would write for the same versions.
 
+pub mod cache;
 pub mod comment;
 pub mod environment;
 pub mod explain;

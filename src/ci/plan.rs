@@ -149,7 +149,7 @@ impl Planner<'_> {
         match event {
             Event::Deleted => (None, why),
             Event::Hook { pushed: false } => (Some(Extent::Staged), why),
-            Event::Push { to_default: true } | Event::Whole(_) => (Some(Extent::Full), why),
+            Event::Push { to_default: true, .. } | Event::Whole(_) => (Some(Extent::Full), why),
             _ => (Some(Extent::Diff), why),
         }
     }
@@ -277,32 +277,35 @@ impl Planner<'_> {
 
     /// Step 4: a commit by its id, alone. Histories stay apart, which a comparison of two states does not need.
     fn single_commit(&mut self, found: &mut Comparison) -> bool {
-        let named = self.surroundings.event.change().and_then(|change| change.base_branch.clone());
-        let named = named.or_else(|| found.base.as_deref().map(plain)).unwrap_or_default();
+        // What is named by its id, as by GitLab or in a queue; after a forced push, the remote may have it no more.
+        if let Some(id) = found.base.clone().filter(|base| is_id(base))
+            && self.take(found, &id)
+        {
+            return true;
+        }
+        let Some(branch) = self.base_branch(found) else { return false };
         let head = self.surroundings.event.change().and_then(|change| change.head.clone());
         let head = head.unwrap_or_else(|| found.head.clone());
-        let is_id = named.len() >= 40 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let stated = found.base.clone().filter(|base| base.len() >= 40 && !base.contains('/'));
-        let id = match (self.ask_host)(&named, &head).filter(|_| !named.is_empty()) {
+        match (self.ask_host)(&branch, &head) {
             Some(Ok(id)) => {
                 self.decisions.note("base", id.clone(), "the host says that this is the merge base");
-                id
+                is_id(&id) && self.take(found, &id)
             }
             Some(Err(error)) => {
                 self.decisions.note("base", "not known to the host", error);
-                let Some(id) = stated.or(is_id.then_some(named)) else { return false };
-                id
+                false
             }
-            None => {
-                let Some(id) = stated.or(is_id.then_some(named)) else { return false };
-                id
-            }
-        };
-        if self.repo.commit(&id).is_none() {
-            let fetched = self.repo.fetch_commit(&id);
-            self.decisions.note("fetch", id.clone(), fetched.err().map_or_else(String::new, |error| error.to_string()));
+            None => false,
         }
-        let Some(id) = self.repo.commit(&id) else { return false };
+    }
+
+    /// Makes a commit the one to compare with, if it is here or can be fetched.
+    fn take(&mut self, found: &mut Comparison, id: &str) -> bool {
+        if self.repo.commit(id).is_none() {
+            let error = self.repo.fetch_commit(id).err();
+            self.decisions.note("fetch", id, error.map_or_else(String::new, |error| error.to_string()));
+        }
+        let Some(id) = self.repo.commit(id) else { return false };
         found.base.get_or_insert_with(|| id.clone());
         found.base_id.get_or_insert_with(|| id.clone());
         found.merge_base = Some(id);
@@ -312,11 +315,20 @@ impl Planner<'_> {
         true
     }
 
+    /// The branch that the head is to be compared with, if one is known.
+    fn base_branch(&self, found: &Comparison) -> Option<String> {
+        let of_event = match &self.surroundings.event {
+            Event::Change(change) => change.base_branch.clone(),
+            Event::Push { to_default: false, default } => default.clone(),
+            _ => None,
+        };
+        of_event.or_else(|| found.base.as_deref().map(plain).filter(|name| !is_id(name) && !name.starts_with("HEAD")))
+    }
+
     /// The references whose history may join: the base branch, and what the host built.
     fn references(&self, found: &Comparison) -> Vec<String> {
         let change = self.surroundings.event.change();
-        let branch = change.and_then(|change| change.base_branch.clone());
-        let branch = branch.or_else(|| found.base.as_deref().map(plain)).filter(|name| !name.starts_with("HEAD"));
+        let branch = self.base_branch(found);
         let built = self.surroundings.reference.clone().filter(|name| name.starts_with("refs/"));
         let head = change.and_then(|change| change.number).filter(|_| change.is_some_and(|change| change.privileged));
         let head = head.map(|number| format!("refs/pull/{number}/head"));
@@ -336,6 +348,11 @@ impl Planner<'_> {
             None => self.decisions.note("base", base, found.full_scan_reason.clone().unwrap_or_default()),
         }
     }
+}
+
+/// A commit by its whole id.
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The name of a branch without that of its remote.

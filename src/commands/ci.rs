@@ -2,11 +2,13 @@
 
 mod publish;
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::scan::{Bar, with_settings};
 use super::{render, variable};
+use crate::ci::cache::Cache;
 use crate::ci::environment::{Event, Overrides, Surroundings};
 use crate::ci::explain::Decisions;
 use crate::ci::github::GitHub;
@@ -15,10 +17,10 @@ use crate::ci::plan::{Asked, Planned, Planner, Scope};
 use crate::ci::{summary, trust};
 use crate::cli::{self, CiAction, Host, Lfs, Pipeline, Telling};
 use crate::config::{Environment, Flags, Settings};
-use crate::report::{Report, Status};
+use crate::report::{Coverage, Report, Status, Verdict};
 use crate::rules::RuleSet;
-use crate::run::Run;
-use crate::target::{self, Context, GitEnv, Mode, Plan, Pointed, Repo};
+use crate::run::{Memory, Run};
+use crate::target::{self, Context, GitEnv, Mode, Plan, Pointed, Repo, Target};
 use publish::Publisher;
 
 /// Largest event payload that is read. GitHub caps them at 25 MB.
@@ -214,10 +216,16 @@ impl<'a> Session<'a> {
                 let notes = trust::notes(changed, &silenced, base, head, head_counts);
                 report.notes.splice(0..0, notes);
             }
+            Err(error) if head_counts => {
+                report.notes.insert(0, format!("the settings of the base cannot be used: {error:#}"));
+            }
             // Merged, they would stop every run.
             Err(error) => {
-                let whose = if head_counts { "base" } else { "change" };
-                report.errors.push(format!("the settings of the {whose} cannot be used: {error:#}"));
+                report.errors.push(format!("the settings of the change cannot be used: {error:#}"));
+                report.has_errors = true;
+                if report.verdict == Verdict::Pass {
+                    report.verdict = Verdict::Error;
+                }
                 scanned.incomplete = true;
             }
         }
@@ -235,44 +243,76 @@ impl<'a> Session<'a> {
         let settings = Settings::load(&self.flags, env, shipped)?;
         let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
         let what = &self.arguments.what;
-        let mut plan = Plan::default();
+        let cache = what.cache.as_deref().map(|folder| self.cache(folder)).transpose()?.flatten();
         let everything = matches!(&mode, Some(Mode::Versions(versions)) if versions.whole)
             && what.targets.is_empty()
             && what.include.is_empty();
-        match mode {
-            None => plan.notes.push("a branch was deleted: there is nothing to scan".to_owned()),
-            Some(mode) => {
-                let alone = matches!(&mode, Mode::Versions(versions) if versions.merge_base.is_none());
-                let request = with_settings(what.targets.clone(), mode, &settings)?;
-                plan = target::resolve(&request, context)?;
-                if !self.surroundings.event.is_review() && alone && what.base.is_none() && !self.is_comparison() {
-                    // Nothing was to be compared: a report without the word.
-                    plan.diff = None;
-                }
-                let mut again = || target::resolve(&request, context);
-                self.large_files(&mut plan, repo, &mut again)?;
-            }
-        }
-        let limited = plan.limited || self.unread_pointers(&plan);
-        let bar = Bar::new(&plan, self.arguments.output.no_progress || self.telling.quiet);
-        let run = Run {
+        let mut run = Run {
             settings: &settings,
             rules: own.as_ref().unwrap_or(shipped),
             reproducible: self.arguments.output.reproducible,
             everything,
-            progress: &bar,
+            progress: &(),
+            memory: cache.as_ref().map(|cache| cache as &dyn Memory),
         };
+        let mut plan = Plan::default();
+        match mode {
+            None => plan.notes.push("a branch was deleted: there is nothing to scan".to_owned()),
+            Some(mode) => {
+                let alone = matches!(&mode, Mode::Versions(versions) if versions.merge_base.is_none());
+                let alone = alone && what.base.is_none() && !self.is_comparison();
+                let request = with_settings(what.targets.clone(), mode, &settings)?;
+                let resolve = || {
+                    let mut plan = target::resolve(&request, context)?;
+                    if alone {
+                        // Nothing was to be compared: a report without the word.
+                        plan.diff = None;
+                    }
+                    Ok(plan)
+                };
+                plan = resolve()?;
+                self.large_files(&mut plan, repo, &run, &resolve)?;
+            }
+        }
+        let limited = plan.limited;
+        let pointers: HashSet<String> = plan
+            .targets
+            .iter()
+            .filter(|target| matches!(target.state, Pointed::Unresolved { .. }))
+            .map(|target| target.path.clone())
+            .collect();
+        let bar = Bar::new(&plan, self.arguments.output.no_progress || self.telling.quiet);
+        run.progress = &bar;
         let mut report = run.report(plan)?;
         bar.0.finish_and_clear();
         report.notes.extend(self.notes.iter().cloned());
-        let unread = |status| matches!(status, Status::Failed | Status::Partial);
-        let broken = report.has_errors || report.coverage.iter().any(|file| unread(file.status));
-        Ok(Scanned { incomplete: limited || broken || !report.errors.is_empty(), report })
+        let unread = |file: &Coverage| match file.status {
+            Status::Complete => false,
+            Status::Skipped => pointers.contains(&file.path),
+            Status::Failed | Status::Partial => true,
+        };
+        let broken = report.has_errors || !report.errors.is_empty() || report.coverage.iter().any(unread);
+        Ok(Scanned { incomplete: limited || broken, report })
+    }
+
+    /// The folder of verdicts. One that cannot be used is told, and costs time only.
+    fn cache(&mut self, folder: &Path) -> anyhow::Result<Option<Cache>> {
+        match Cache::open(folder) {
+            Ok(cache) => {
+                self.decisions.note("cache", folder.to_string_lossy(), "verdicts on the same bytes are taken from there");
+                Ok(Some(cache))
+            }
+            Err(error) => {
+                self.decisions.note("cache", "none", error.to_string());
+                writeln!(std::io::stderr().lock(), "note: the cache is not used: {error}")?;
+                Ok(None)
+            }
+        }
     }
 
     /// Whether the event asks for what changed.
     fn is_comparison(&self) -> bool {
-        !matches!(self.surroundings.event, Event::Whole(_) | Event::Push { to_default: true })
+        !matches!(self.surroundings.event, Event::Whole(_) | Event::Push { to_default: true, .. })
             && self.arguments.what.mode != cli::Extent::Full
     }
 
@@ -281,10 +321,12 @@ impl<'a> Session<'a> {
         &mut self,
         plan: &mut Plan,
         repo: &Repo,
-        again: &mut dyn FnMut() -> Result<Plan, target::TargetError>,
+        run: &Run<'_>,
+        resolve: &dyn Fn() -> Result<Plan, target::TargetError>,
     ) -> anyhow::Result<()> {
         let is_lfs = |state: &Pointed| matches!(state, Pointed::Unresolved { kind: "git-lfs", .. });
-        let missing = |plan: &Plan| plan.targets.iter().filter(|target| is_lfs(&target.state)).count();
+        let is_missing = |target: &&Target| is_lfs(&target.state) && !run.knows(target);
+        let missing = |plan: &Plan| plan.targets.iter().filter(is_missing).count();
         let count = missing(plan);
         if count == 0 {
             return Ok(());
@@ -305,13 +347,9 @@ impl<'a> Session<'a> {
                 "{count} Git LFS objects are not here: fetch them (`lfs: true` in actions/checkout), or use --lfs fetch"
             )),
             Lfs::Fetch => {
-                let (asked, failed) = repo.fetch_lfs(plan);
+                let (asked, failed) = repo.fetch_lfs(plan, |target| run.knows(target));
                 self.decisions.note("fetch", format!("{asked} Git LFS objects"), format!("{} failed", failed.len()));
-                let diff = plan.diff.is_some();
-                *plan = again()?;
-                if !diff {
-                    plan.diff = None;
-                }
+                *plan = resolve()?;
                 plan.errors.extend(failed.iter().map(|why| format!("Git LFS: {why}")));
                 let left = missing(plan);
                 if left > 0 && failed.is_empty() {
@@ -325,11 +363,6 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
-    }
-
-    /// True if a pointer hides a file from this run.
-    fn unread_pointers(&self, plan: &Plan) -> bool {
-        plan.targets.iter().any(|target| matches!(target.state, Pointed::Unresolved { .. }))
     }
 }
 
@@ -347,6 +380,7 @@ fn commented(arguments: &cli::CiComment) -> anyhow::Result<u8> {
             writeln!(std::io::stderr().lock(), "comment: {}", done.as_str())?;
             Ok(0)
         }
+        Err(publish::NotDone::NoMeans(why)) => Err(anyhow::anyhow!("cannot comment: {why}")),
         Err(publish::NotDone::Refused(why)) => {
             writeln!(std::io::stderr().lock(), "note: no comment: {why}")?;
             Ok(0)

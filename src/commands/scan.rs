@@ -51,6 +51,7 @@ fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow
         reproducible,
         everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
         progress: &bar,
+        memory: None,
     };
     let report = run.report(plan)?;
     bar.0.finish_and_clear();

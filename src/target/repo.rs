@@ -146,10 +146,10 @@ impl Repo {
         Ok(())
     }
 
-    /// Downloads the objects behind the Git LFS pointers of a plan, one by one, through the git-lfs client. Gives the
-    /// number of objects, and for each that did not come the path and why.
-    #[must_use]
-    pub fn fetch_lfs(&self, plan: &Plan) -> (usize, Vec<String>) {
+    /// Downloads the objects behind the Git LFS pointers of a plan, one by one, through the git-lfs client, but for
+    /// those that `known` says are not needed. Gives the number of objects, and for each that did not come the path
+    /// and why.
+    pub fn fetch_lfs(&self, plan: &Plan, known: impl Fn(&Target) -> bool) -> (usize, Vec<String>) {
         // The client looks for its configuration in the worktree.
         let git = match self.repository.root() {
             Some(root) => Git::in_worktree(self.repository.common_dir(), root),
@@ -158,7 +158,7 @@ impl Repo {
         let mut failed = Vec::new();
         let mut asked = 0;
         let unresolved = |state: &Pointed| matches!(state, Pointed::Unresolved { kind: "git-lfs", .. });
-        for target in plan.targets.iter().filter(|target| unresolved(&target.state)) {
+        for target in plan.targets.iter().filter(|target| unresolved(&target.state) && !known(target)) {
             asked += 1;
             if let Err(error) = smudge(&git, target) {
                 failed.push(format!("{}: {error}", target.path));

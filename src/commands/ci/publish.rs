@@ -34,11 +34,15 @@ const GITLAB_FILES: &[(OutputFormat, &str)] = &[
     (OutputFormat::Junit, "modelaudit.junit.xml"),
     (OutputFormat::Markdown, "modelaudit.md"),
 ];
+/// What a host's API needs.
+const NO_TOKEN: &str = "no GITHUB_TOKEN, repository or API address";
 /// Outputs as variables, for GitLab's `dotenv` report.
 const DOTENV: &str = "modelaudit.env";
 
 /// Why nothing was told.
 pub(super) enum NotDone {
+    /// Nothing may be sent, because nobody gave the means: no news.
+    NoMeans(&'static str),
     /// The host, or the surroundings, do not allow it: no failure.
     Refused(String),
     /// Something is wrong with what was asked for.
@@ -165,6 +169,14 @@ impl<'s, 'a> Publisher<'s, 'a> {
                 self.session.decisions.note("upload", id.clone(), why);
                 Ok((id, false))
             }
+            Err(NotDone::NoMeans(why)) if !demanded => {
+                self.session.decisions.note("upload", "none", why);
+                Ok((String::new(), false))
+            }
+            Err(NotDone::NoMeans(why)) => {
+                self.notice("upload", why)?;
+                Ok((String::new(), demanded))
+            }
             Err(NotDone::Refused(why)) => {
                 self.notice("upload", &why)?;
                 Ok((String::new(), demanded))
@@ -179,7 +191,7 @@ impl<'s, 'a> Publisher<'s, 'a> {
     fn uploaded(&self, report: &Report) -> Result<(String, bool), NotDone> {
         let Session { arguments, surroundings, network, .. } = &*self.session;
         let Some(github) = GitHub::new(network, &SystemClock, surroundings)? else {
-            return Err(NotDone::Refused("no GITHUB_TOKEN, repository or API address".into()));
+            return Err(NotDone::NoMeans(NO_TOKEN));
         };
         let Some((commit, reference)) = uploaded_for(report, surroundings) else {
             return Err(NotDone::Refused("which commit of which reference was scanned is not known".into()));
@@ -207,6 +219,10 @@ impl<'s, 'a> Publisher<'s, 'a> {
             Ok(done) => {
                 self.session.decisions.note("comment", done.as_str(), format!("request {:?}", change.number));
                 Ok(done.as_str())
+            }
+            Err(NotDone::NoMeans(why)) => {
+                self.session.decisions.note("comment", "none", why);
+                Ok(Done::Silent.as_str())
             }
             Err(NotDone::Refused(why)) => {
                 let fork = if change.fork { "; for forks, see `modelaudit ci comment --help`" } else { "" };
@@ -250,20 +266,20 @@ impl Speaker<'_> {
         match self.surroundings.host {
             Host::GitHub => {
                 let Some(github) = GitHub::new(self.network, clock, self.surroundings)? else {
-                    return Err(NotDone::Refused("no GITHUB_TOKEN, repository or API address".into()));
+                    return Err(NotDone::NoMeans(NO_TOKEN));
                 };
                 still_at(head, github.head_of(number)?)?;
                 self.publish(report, &github.discussion(number), markdown::COMMENT_LIMIT)
             }
             Host::GitLab => {
                 let Some(request) = MergeRequest::new(self.network, clock, self.surroundings, number)? else {
-                    return Err(NotDone::Refused("no GITLAB_TOKEN (CI_JOB_TOKEN may not write notes)".into()));
+                    return Err(NotDone::NoMeans("no GITLAB_TOKEN (CI_JOB_TOKEN may not write notes)"));
                 };
                 still_at(head, request.head()?)?;
                 self.publish(report, &request, NOTE_LIMIT)
             }
             Host::PreCommit | Host::Azure | Host::Generic => {
-                Err(NotDone::Refused("this host has no comments that are known here".into()))
+                Err(NotDone::NoMeans("this host has no comments that are known here"))
             }
         }
     }
@@ -311,7 +327,7 @@ pub(super) fn from_saved(
         (None, Some(change), _) => change.number,
         (None, None, Some(run)) => match GitHub::new(&network, &SystemClock, surroundings)? {
             Some(github) => github.pull_of(run)?,
-            None => return Err(NotDone::Refused("no GITHUB_TOKEN, repository or API address".into())),
+            None => return Err(NotDone::NoMeans(NO_TOKEN)),
         },
         (None, None, None) => None,
     };

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::pipeline::{Clone, Remote, Told};
 use super::server::{Fault, Server};
-use crate::cli::{EVIL, Folder, PLAIN, Run, bytes_of};
+use crate::cli::{EVIL, Folder, Run, bytes_of};
 
 const MARKER: &str = "<!-- modelaudit:pr-comment v1 key=default -->";
 const BOT: &str = "github-actions[bot]";
@@ -206,5 +206,4 @@ fn the_second_workflow_comments_with_a_saved_report_on_the_request_that_the_host
     std::fs::write(folder.file("bad.json"), r#"{"schema_version": 1, "html": "<script>"}"#).unwrap();
     comment(&["--from", "bad.json", "--pr", "7", "--head", &remote.feature]).exits(2);
     assert_eq!(server.comments().len(), 1);
-    let _ = PLAIN;
 }

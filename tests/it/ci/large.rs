@@ -68,3 +68,32 @@ fn what_cannot_be_fetched_is_an_error() {
     let told = told.exits(2);
     assert!(told.summary.contains("Git LFS"), "{}", told.summary);
 }
+
+#[test]
+fn a_verdict_that_is_kept_needs_no_object_and_no_second_look() {
+    let remote = remote();
+    let cache = remote.origin().path("../verdicts");
+    let keep = ["--cache", cache.to_str().unwrap(), "--lfs", "fetch", "--reproducible"];
+    let (first, asked) = run(&remote, true, false, &keep);
+    let first = first.exits(1).explains("verdicts on the same bytes");
+    assert!(!asked.is_empty());
+    let (second, asked) = run(&remote, true, false, &keep);
+    let second = second.exits(1);
+    assert_eq!(asked, "", "the object's id is the digest of what is known");
+    assert_eq!((second.found(), second.output("verdict")), (vec!["new models/large.pt".to_owned()], "fail"));
+    assert_eq!(first.report["issues"], second.report["issues"]);
+    assert_eq!(first.report["assets"], second.report["assets"]);
+    // Other rules, other verdicts.
+    let (_, asked) = run(&remote, true, false, &[&keep[..], &["--blacklist", "x*"]].concat());
+    assert!(!asked.is_empty());
+    // What somebody broke is scanned again.
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        std::fs::write(entry.unwrap().path(), "modelaudit verdict 1\n").unwrap();
+    }
+    let (_, asked) = run(&remote, true, false, &keep);
+    assert!(!asked.is_empty());
+    // A folder that others may write to is not used.
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (told, asked) = run(&remote, true, false, &keep);
+    assert!(!asked.is_empty() && told.ran.stderr.contains("the cache is not used"), "{}", told.ran.stderr);
+}
