@@ -172,7 +172,13 @@ impl Run<'_> {
     }
 
     fn key(&self, sha256: &str, name: &InputName, given: bool) -> String {
-        verdict::key(sha256, name, self.rules, &format!("{given} {:?}", self.options()))
+        let Settings { globals, blacklist, patterns, blocked_hashes, .. } = self.settings;
+        let mut options = format!("{given} {:?}", self.options());
+        if self.settings.changes_rules() {
+            // The digest of the rules is that of the shipped ones.
+            options += &format!(" {globals:?} {blacklist:?} {patterns:?} {blocked_hashes:?}");
+        }
+        verdict::key(sha256, name, self.rules, &options)
     }
 
     /// The verdict that was kept on bytes with a digest.

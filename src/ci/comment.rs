@@ -107,7 +107,8 @@ pub fn publish(
     let author = discussion.author()?;
     let marker = marker(key);
     let ours = |comment: &Existing| {
-        comment.author.eq_ignore_ascii_case(&author) && comment.body.lines().next().is_some_and(|line| line.trim_end() == marker)
+        comment.author.eq_ignore_ascii_case(&author)
+            && comment.body.lines().next().is_some_and(|line| line.trim_end() == marker)
     };
     let mut existing = discussion.list()?.into_iter().filter(ours);
     let Some(first) = existing.next() else {

@@ -255,14 +255,11 @@ fn detect(variables: &Variables<'_>) -> Host {
     }
 }
 
-fn github(
-    variables: &Variables<'_>,
-    payload: impl Fn(&str) -> Option<Vec<u8>>,
-    overrides: &Overrides,
-) -> Surroundings {
+fn github(variables: &Variables<'_>, payload: impl Fn(&str) -> Option<Vec<u8>>, overrides: &Overrides) -> Surroundings {
     let name = overrides.event.clone().or_else(|| variables.get("GITHUB_EVENT_NAME")).unwrap_or_default();
     let file = variables.get("GITHUB_EVENT_PATH");
-    let payload: Option<Value> = file.and_then(|path| payload(&path)).and_then(|json| serde_json::from_slice(&json).ok());
+    let payload: Option<Value> =
+        file.and_then(|path| payload(&path)).and_then(|json| serde_json::from_slice(&json).ok());
     let mut notes = Vec::new();
     if payload.is_none() && !name.is_empty() {
         notes.push("the event's payload could not be read; only the variables are known".to_owned());
@@ -372,7 +369,8 @@ fn gitlab(variables: &Variables<'_>, overrides: &Overrides) -> Surroundings {
         }
     };
     let project = overrides.repository.clone();
-    let project = project.or_else(|| variables.get("CI_MERGE_REQUEST_PROJECT_ID")).or_else(|| variables.get("CI_PROJECT_ID"));
+    let project =
+        project.or_else(|| variables.get("CI_MERGE_REQUEST_PROJECT_ID")).or_else(|| variables.get("CI_PROJECT_ID"));
     let names = ["CI_COMMIT_TAG", "CI_COMMIT_BRANCH"];
     let [tag, branch] = names.map(|name| variables.get(name));
     Surroundings {
@@ -381,7 +379,9 @@ fn gitlab(variables: &Variables<'_>, overrides: &Overrides) -> Surroundings {
         // CI_JOB_TOKEN may not write notes.
         token: variables.get("GITLAB_TOKEN").and_then(Secret::new),
         commit,
-        reference: tag.map(|tag| format!("refs/tags/{tag}")).or_else(|| branch.map(|name| format!("refs/heads/{name}"))),
+        reference: tag
+            .map(|tag| format!("refs/tags/{tag}"))
+            .or_else(|| branch.map(|name| format!("refs/heads/{name}"))),
         run_url: variables.get("CI_JOB_URL"),
         temporary: variables.path("CI_PROJECT_DIR"),
         event_name: name,
@@ -402,9 +402,7 @@ fn other(host: Host, variables: &Variables<'_>, overrides: &Overrides) -> Surrou
     let branch = branch.map(|name| name.strip_prefix("refs/heads/").map(str::to_owned).unwrap_or(name));
     let event = match (host, branch) {
         (Host::PreCommit, _) => Event::Hook { pushed: variables.get("PRE_COMMIT_FROM_REF").is_some() },
-        (_, Some(base_branch)) => {
-            Event::Change(Change { number, base_branch: Some(base_branch), ..Change::default() })
-        }
+        (_, Some(base_branch)) => Event::Change(Change { number, base_branch: Some(base_branch), ..Change::default() }),
         (_, None) => match overrides.event.clone() {
             Some(event) if event == "change" => Event::Change(Change::default()),
             Some(event) => Event::Whole(event),
@@ -419,8 +417,7 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)], payload: &str) -> Surroundings {
-        let lookup =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Surroundings::read(&lookup, |_| Some(payload.as_bytes().to_vec()), &Overrides::default())
     }
 
@@ -453,13 +450,16 @@ mod tests {
 
     #[test]
     fn a_pull_request_whose_fork_is_gone_is_from_a_fork() {
-        let gone = r#"{"pull_request":{"number":7,"head":{"sha":"abc","repo":null},"base":{"ref":"main","repo":{"id":2}}}}"#;
+        let gone =
+            r#"{"pull_request":{"number":7,"head":{"sha":"abc","repo":null},"base":{"ref":"main","repo":{"id":2}}}}"#;
         assert!(event("pull_request", "", gone).change().is_some_and(|change| change.fork));
     }
 
     #[test]
     fn gitlab_tells_its_pipelines_by_variables() {
-        let gitlab = |more: &[(&str, &str)]| read(&[&[("GITLAB_CI", "true"), ("CI_DEFAULT_BRANCH", "main")], more].concat(), "").event;
+        let gitlab = |more: &[(&str, &str)]| {
+            read(&[&[("GITLAB_CI", "true"), ("CI_DEFAULT_BRANCH", "main")], more].concat(), "").event
+        };
         let merge = [
             ("CI_PIPELINE_SOURCE", "merge_request_event"),
             ("CI_MERGE_REQUEST_IID", "3"),
@@ -470,7 +470,10 @@ mod tests {
         let push = |branch| gitlab(&[("CI_PIPELINE_SOURCE", "push"), ("CI_COMMIT_BRANCH", branch)]);
         assert!(matches!(push("main"), Event::Push { to_default: true, .. }));
         assert!(matches!(push("x"), Event::Push { to_default: false, .. }));
-        assert_eq!(gitlab(&[("CI_PIPELINE_SOURCE", "schedule"), ("CI_COMMIT_BRANCH", "x")]), Event::Whole("schedule".into()));
+        assert_eq!(
+            gitlab(&[("CI_PIPELINE_SOURCE", "schedule"), ("CI_COMMIT_BRANCH", "x")]),
+            Event::Whole("schedule".into())
+        );
     }
 
     #[test]

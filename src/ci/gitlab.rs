@@ -46,7 +46,8 @@ impl<'a> MergeRequest<'a> {
         surroundings: &Surroundings,
         number: u64,
     ) -> Result<Option<Self>, HttpError> {
-        let (Some(api), Some(project), Some(token)) = (&surroundings.api, &surroundings.repository, &surroundings.token)
+        let (Some(api), Some(project), Some(token)) =
+            (&surroundings.api, &surroundings.repository, &surroundings.token)
         else {
             return Ok(None);
         };
@@ -74,7 +75,8 @@ impl Discussion for MergeRequest<'_> {
     }
 
     fn list(&self) -> Result<Vec<Existing>, HttpError> {
-        let notes: Vec<Note> = self.client.pages(&format!("{}/notes?sort=asc&order_by=created_at", self.path), MAX_PAGES)?;
+        let notes: Vec<Note> =
+            self.client.pages(&format!("{}/notes?sort=asc&order_by=created_at", self.path), MAX_PAGES)?;
         let existing = |note: Note| Existing { id: note.id, body: note.body, author: note.author.username };
         Ok(notes.into_iter().filter(|note| !note.system).map(existing).collect())
     }

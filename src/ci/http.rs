@@ -247,7 +247,9 @@ impl<'a> Client<'a> {
                     _ => return Err(self.failure(&answer)),
                 },
                 // Whether a request that changes something arrived is not known.
-                Err(_) if tries < TRIES && matches!(method, Method::Get | Method::Put | Method::Patch) => backoff(tries),
+                Err(_) if tries < TRIES && matches!(method, Method::Get | Method::Put | Method::Patch) => {
+                    backoff(tries)
+                }
                 Err(what) => return Err(HttpError::Transport { what: self.clean(&what) }),
             };
             waited = waited.saturating_add(pause);
@@ -278,8 +280,7 @@ impl<'a> Client<'a> {
     }
 
     fn once(&self, method: Method, url: &str, body: Option<&[u8]>) -> Result<Answer, String> {
-        let mut headers: Vec<(&str, &str)> =
-            self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         if body.is_some() {
             headers.push(("content-type", "application/json"));
         }
@@ -293,7 +294,10 @@ impl<'a> Client<'a> {
                 && (answer.header("retry-after").is_some() || answer.header("x-ratelimit-remaining") == Some("0"));
         if limited {
             let until = |name| Some(answer.seconds(name)?.saturating_sub(self.clock.now()));
-            let asked = answer.seconds("retry-after").or_else(|| until("x-ratelimit-reset")).or_else(|| until("ratelimit-reset"));
+            let asked = answer
+                .seconds("retry-after")
+                .or_else(|| until("x-ratelimit-reset"))
+                .or_else(|| until("ratelimit-reset"));
             return Some(asked.map_or_else(|| backoff(tries), |seconds| Duration::from_secs(seconds.max(1))));
         }
         let again = match answer.status {
@@ -471,7 +475,8 @@ mod tests {
 
     #[test]
     fn reading_is_tried_again_with_growing_pauses() {
-        let script = Script::new([answer(503, &[], ""), Err("reset".into()), answer(502, &[], ""), answer(200, &[], "")]);
+        let script =
+            Script::new([answer(503, &[], ""), Err("reset".into()), answer(502, &[], ""), answer(200, &[], "")]);
         assert_eq!(script.send(Method::Get).unwrap().status, 200);
         assert_eq!(script.slept.get(), 1 + 2 + 4);
     }
@@ -513,7 +518,9 @@ mod tests {
         let script = Script::new([to("/v1/repositories/1/x"), answer(200, &[], "")]);
         script.send(Method::Post).unwrap();
         assert_eq!(script.asked.borrow()[1], "https://api.example/v1/repositories/1/x");
-        for place in ["https://evil.example/", "http://api.example/v1", "//evil.example/x", "https://api.example.evil/", "x"] {
+        for place in
+            ["https://evil.example/", "http://api.example/v1", "//evil.example/x", "https://api.example.evil/", "x"]
+        {
             let script = Script::new([to(place)]);
             assert!(script.send(Method::Get).is_err(), "{place}");
             assert_eq!(script.asked.borrow().len(), 1);
@@ -525,7 +532,14 @@ mod tests {
         let script = Script::default();
         let client = |base| Client::new(&script, &script, base, Secret::new("x".into()).unwrap(), Vec::new()).is_ok();
         assert!(client("https://api.github.com") && client("http://127.0.0.1:8080/api/v3"));
-        for base in ["http://api.github.com", "https://a@b", "https://", "ftp://x", "https://x/?y", "http://127.0.0.1.evil.example"] {
+        for base in [
+            "http://api.github.com",
+            "https://a@b",
+            "https://",
+            "ftp://x",
+            "https://x/?y",
+            "http://127.0.0.1.evil.example",
+        ] {
             assert!(!client(base), "{base}");
         }
     }

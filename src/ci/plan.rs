@@ -57,7 +57,9 @@ pub enum PlanError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The head is somewhere else.
-    #[error("the head of the change, {id}, is not in this clone: {why}\nhelp: check it out, or fetch refs/pull/NUMBER/head")]
+    #[error(
+        "the head of the change, {id}, is not in this clone: {why}\nhelp: check it out, or fetch refs/pull/NUMBER/head"
+    )]
     NoHead {
         /// Commit id.
         id: String,
@@ -260,7 +262,11 @@ impl Planner<'_> {
                 return None;
             }
             let fetched = self.repo.fetch_commit(base);
-            self.decisions.note("fetch", base.clone(), fetched.err().map_or_else(String::new, |error| error.to_string()));
+            self.decisions.note(
+                "fetch",
+                base.clone(),
+                fetched.err().map_or_else(String::new, |error| error.to_string()),
+            );
         }
         let id = self.repo.commit(base)?;
         Some(Comparison {

@@ -44,7 +44,10 @@ impl Origins {
         let paths = env.candidates(&root, &named);
         let files = |commit: &str| repo.files(commit, &paths, MAX_FILE);
         let base = base.map_or_else(|| Ok(BTreeMap::new()), files)?;
-        Ok(Some(Self { base: Project { root: root.clone(), files: base }, head: Project { root, files: files(head)? } }))
+        Ok(Some(Self {
+            base: Project { root: root.clone(), files: base },
+            head: Project { root, files: files(head)? },
+        }))
     }
 
     /// The files that differ, by path.
@@ -61,8 +64,7 @@ impl Origins {
 /// What the head's settings hide, or think less of, than the base's.
 #[must_use]
 pub fn silenced<'r>(base: &'r Report, head: &Report) -> Vec<&'r Finding> {
-    let kept: BTreeMap<&str, &Finding> =
-        head.active().map(|finding| (finding.fingerprint.as_str(), finding)).collect();
+    let kept: BTreeMap<&str, &Finding> = head.active().map(|finding| (finding.fingerprint.as_str(), finding)).collect();
     let hidden = |finding: &&Finding| match kept.get(finding.fingerprint.as_str()) {
         None => true,
         Some(same) => same.severity < finding.severity,
@@ -74,7 +76,8 @@ pub fn silenced<'r>(base: &'r Report, head: &Report) -> Vec<&'r Finding> {
 #[must_use]
 pub fn notes(changed: &[&str], silenced: &[&Finding], base: &Report, head: &Report, head_counts: bool) -> Vec<String> {
     let files: Vec<String> = changed.iter().map(|path| printable(path, 200)).collect();
-    let which = if head_counts { "the change's version is in force, as asked for" } else { "the base's version is in force" };
+    let which =
+        if head_counts { "the change's version is in force, as asked for" } else { "the base's version is in force" };
     let mut notes = vec![format!("the change touches the settings ({}): {which}", files.join(", "))];
     if !silenced.is_empty() {
         let mut places: Vec<String> = silenced

@@ -10,9 +10,11 @@ use crate::config::Flags;
 /// `modelaudit ci`
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(after_help = "GITHUB_TOKEN, or GITLAB_TOKEN, is what may comment and upload; without it, nothing is sent.\n\n\
+#[command(
+    after_help = "GITHUB_TOKEN, or GITLAB_TOKEN, is what may comment and upload; without it, nothing is sent.\n\n\
     Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 the job could not be done. Comments and uploads that the\n\
-    host refuses are told and change nothing.")]
+    host refuses are told and change nothing."
+)]
 pub struct Ci {
     /// Another part of a pipeline.
     #[command(subcommand)]

@@ -210,8 +210,7 @@ impl<'a> Session<'a> {
         let report = &mut scanned.report;
         match other {
             Ok(other) => {
-                let (base, head) =
-                    if head_counts { (&other.report, &*report) } else { (&*report, &other.report) };
+                let (base, head) = if head_counts { (&other.report, &*report) } else { (&*report, &other.report) };
                 let silenced = trust::silenced(base, head);
                 let notes = trust::notes(changed, &silenced, base, head, head_counts);
                 report.notes.splice(0..0, notes);
@@ -299,7 +298,11 @@ impl<'a> Session<'a> {
     fn cache(&mut self, folder: &Path) -> anyhow::Result<Option<Cache>> {
         match Cache::open(folder) {
             Ok(cache) => {
-                self.decisions.note("cache", folder.to_string_lossy(), "verdicts on the same bytes are taken from there");
+                self.decisions.note(
+                    "cache",
+                    folder.to_string_lossy(),
+                    "verdicts on the same bytes are taken from there",
+                );
                 Ok(Some(cache))
             }
             Err(error) => {

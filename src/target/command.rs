@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::TargetError;
-use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side, parents};
+use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side};
+use super::history::parents;
 use crate::bytes::{ReadAt, Spool};
 
 /// A repository read through the `git` program.
@@ -69,14 +70,10 @@ impl Git {
             command.env_remove(name);
         }
         command.args(["--no-pager", "--no-optional-locks", "-C"]).arg(&self.dir);
-        for setting in [
-            "core.fsmonitor=false",
-            "core.hooksPath=/dev/null",
-            "core.quotePath=false",
-            "core.bigFileThreshold=8m",
-        ]
-        .iter()
-        .chain(more)
+        for setting in
+            ["core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false", "core.bigFileThreshold=8m"]
+                .iter()
+                .chain(more)
         {
             command.args(["-c", setting]);
         }

@@ -4,7 +4,7 @@
 //! head version is scanned and the report says why.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use super::paths;
 use super::pointer::{self, Pointer};
 use super::scope::{Named, Scope};
 use super::store::{self, Stores};
+use super::history::{all_and_changes, checkout, versions};
 use super::{Blob, base, companions, libgit};
 use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError, Versions as Asked};
 use crate::bytes::ReadAt;
-use crate::report::{Change, Checkout, Coverage, Diff, Status};
+use crate::report::{Change, Coverage, Diff, Status};
 
 /// What the plan needs of a repository, whoever reads it.
 pub(super) trait Repository: Send + Sync {
@@ -175,20 +176,6 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     Ok(planner.plan)
 }
 
-/// Every file of a version, each as what it is against the base.
-fn all_and_changes(repository: &dyn Repository, base: &str, side: &Side) -> Result<Vec<RawChange>, TargetError> {
-    let mut changes = repository.changes(Some(base), side)?;
-    let changed: HashSet<Vec<u8>> = changes
-        .iter()
-        .filter(|change| change.kind != ChangeKind::Deleted)
-        .map(|change| change.entry.path.clone())
-        .collect();
-    let all = repository.changes(None, side)?.into_iter().map(|change| change.entry);
-    let same = all.filter(|entry| !changed.contains(&entry.path));
-    changes.extend(same.map(|entry| RawChange { kind: ChangeKind::Unchanged, old: Some(entry.clone()), entry }));
-    Ok(changes)
-}
-
 /// Whether a text names one commit of the repository around `dir`.
 pub(super) fn is_revision(dir: &Path, text: &str) -> bool {
     base::is_sound(text) && libgit::open(dir, None).is_ok_and(|repository| repository.commit(text).is_some())
@@ -209,38 +196,6 @@ pub(super) fn describe(dir: &Path) -> Result<String, TargetError> {
     Ok(format!("{at}{shallow}"))
 }
 
-/// The parents in the text of a commit: a shallow clone hides those that it lacks, the text does not.
-pub(super) fn parents(commit: &[u8]) -> Vec<String> {
-    let header = commit.split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
-    let parents = header.filter_map(|line| line.strip_prefix(b"parent "));
-    parents.map(|id| String::from_utf8_lossy(id).into_owned()).collect()
-}
-
-/// The state of the repository that is scanned.
-fn checkout(repository: &dyn Repository, side: &Side) -> Checkout {
-    let branch = repository.branch();
-    Checkout {
-        repository: repository.remote().map(|url| without_credentials(&url)),
-        revision: match side {
-            Side::Commit(id) => Some(id.clone()),
-            Side::Index => repository.commit("HEAD"),
-        },
-        branch: branch.map(|name| name.strip_prefix("refs/heads/").map(str::to_owned).unwrap_or(name)),
-    }
-}
-
-/// An address without the user and password that may stand in front of its host.
-fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
 fn reason(error: &TargetError) -> String {
     match error {
         TargetError::Git { reason } => reason.clone(),
@@ -256,47 +211,6 @@ fn start(request: &Request, context: &Context) -> PathBuf {
         Some(path) => path.parent().map_or_else(|| context.dir.clone(), Path::to_path_buf),
         None => context.dir.clone(),
     }
-}
-
-type Versions = (Side, Option<String>, Diff, Vec<String>);
-
-/// The version to look at and the commit to compare it with.
-fn versions(repository: &dyn Repository, request: &Request, context: &Context) -> Result<Versions, TargetError> {
-    let empty = Diff {
-        mode: "diff".to_owned(),
-        base: None,
-        merge_base: None,
-        head: None,
-        full_scan_reason: None,
-        changed: Vec::new(),
-        fixed: Vec::new(),
-    };
-    if let Mode::Versions(Asked { base, merge_base, head, full_scan_reason, .. }) = &request.mode {
-        let diff = Diff {
-            base: base.clone(),
-            merge_base: merge_base.clone(),
-            head: Some(head.clone()),
-            full_scan_reason: full_scan_reason.clone(),
-            ..empty
-        };
-        return Ok((Side::Commit(head.clone()), merge_base.clone(), diff, Vec::new()));
-    }
-    let Mode::Diff { base, head } = &request.mode else {
-        // Before the first commit, the whole index is what is about to be committed.
-        let base = repository.commit("HEAD");
-        let name = base.as_ref().map(|_| "HEAD".to_owned());
-        let diff = Diff { mode: "staged".to_owned(), base: name, merge_base: base.clone(), ..empty };
-        return Ok((Side::Index, base, diff, Vec::new()));
-    };
-    let found = base::find(repository, &context.env, base.as_deref(), head.as_deref())?;
-    let diff = Diff {
-        base: found.base,
-        merge_base: found.merge_base.clone(),
-        head: Some(found.head.clone()),
-        full_scan_reason: found.full_scan_reason,
-        ..empty
-    };
-    Ok((Side::Commit(found.head), found.merge_base, diff, found.notes))
 }
 
 /// The repository as the place where targets read their bytes.
@@ -360,7 +274,7 @@ impl Planner {
                 continue;
             }
             match kind {
-                ChangeKind::Deleted => deleted.push(entry),
+                ChangeKind::Deleted => deleted.push(old.unwrap_or(entry)),
                 ChangeKind::Unmerged => self.plan.skip(path, 0, "not merged yet: the index has several versions"),
                 _ => items.push(Item { change: kind.as_str(), entry, old, because: None }),
             }

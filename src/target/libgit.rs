@@ -9,7 +9,8 @@ use git2::Repository as Handle;
 use git2::{Delta, DiffFindOptions, DiffOptions, ErrorCode, FileMode, ObjectType, Oid, RepositoryOpenFlags};
 
 use super::command::{Git, GitCommand};
-use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side, parents};
+use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side};
+use super::history::parents;
 use super::{SMALL_BLOB, TargetError};
 use crate::bytes::{MemorySource, ReadAt};
 

@@ -18,6 +18,8 @@ mod filter;
 #[cfg(feature = "git")]
 mod git;
 #[cfg(feature = "git")]
+mod history;
+#[cfg(feature = "git")]
 mod libgit;
 mod links;
 mod name;
@@ -40,10 +42,10 @@ use crate::report::{Checkout, Coverage, Diff, Status};
 #[cfg(feature = "git")]
 pub use base::Comparison;
 pub use environment::GitEnv;
+use pointer::Pointer;
 #[cfg(feature = "git")]
 pub use repo::{History, Repo};
 pub use store::read_capped;
-use pointer::Pointer;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default)]

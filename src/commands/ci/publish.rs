@@ -336,6 +336,7 @@ pub(super) fn from_saved(
     };
     decisions.note("comment", format!("on request {number}"), "its head is checked again");
     let lead = "From the report of a run without rights here: what it says is that run's word.";
-    let speaker = Speaker { surroundings, network: &network, key: &arguments.comment_key, when: arguments.comment, lead };
+    let speaker =
+        Speaker { surroundings, network: &network, key: &arguments.comment_key, when: arguments.comment, lead };
     speaker.say(report, number, Some(&head))
 }

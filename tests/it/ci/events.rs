@@ -160,7 +160,9 @@ fn pushes_to_branches_are_compared_with_what_was_there_before() {
 #[test]
 fn what_has_no_base_is_scanned_whole() {
     let remote = Remote::new();
-    for (event, reference) in [("schedule", "refs/heads/main"), ("workflow_dispatch", "refs/heads/main"), ("release", "refs/heads/main")] {
+    for (event, reference) in
+        [("schedule", "refs/heads/main"), ("workflow_dispatch", "refs/heads/main"), ("release", "refs/heads/main")]
+    {
         let clone = remote.checkout(reference, 1).github(event, reference, &json!({}));
         let told = clone.ci(&[]).exits(1).explains("event: ").explains(event);
         assert_eq!(told.scanned().len(), 3, "{event}");
@@ -184,7 +186,8 @@ fn a_deleted_branch_has_nothing_to_scan() {
 fn a_base_that_cannot_be_found_means_everything_and_is_told() {
     let remote = Remote::new();
     let clone = remote.checkout("refs/pull/7/head", 1);
-    let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main");
+    let clone =
+        clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main");
     let told = clone.ci(&["--fetch", "never"]).exits(1).explains("configuration: none of the project");
     assert_eq!(told.scanned(), ["models/new.pt", "models/old.pt", "models/safe.safetensors"]);
     assert!(told.diff("full_scan_reason").contains("is not in this clone"));
@@ -238,7 +241,12 @@ fn a_merge_request_is_compared_with_the_base_that_gitlab_names() {
         let clone = gitlab(&remote, "refs/heads/feature", depth, &variables);
         let told = clone.ci(&[]).exits(1).reads(&clone.reports().join("modelaudit.json"));
         assert_eq!((told.diff("merge_base"), told.scanned()), (&*remote.fork_point, vec!["models/new.pt"]));
-        let files = ["gl-sast-report.json", "gl-code-quality-report.json", "gl-sbom-modelaudit.cdx.json", "modelaudit.junit.xml"];
+        let files = [
+            "gl-sast-report.json",
+            "gl-code-quality-report.json",
+            "gl-sbom-modelaudit.cdx.json",
+            "modelaudit.junit.xml",
+        ];
         for file in files {
             assert!(clone.reports().join(file).exists(), "{file}");
         }
@@ -247,7 +255,10 @@ fn a_merge_request_is_compared_with_the_base_that_gitlab_names() {
         assert!(!told.ran.stdout.contains("::error"));
     }
     // In a pipeline for merged results, the head has the target branch in it.
-    let merged = [("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", &*remote.main), ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", &*remote.feature)];
+    let merged = [
+        ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", &*remote.main),
+        ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", &*remote.feature),
+    ];
     let clone = gitlab(&remote, "refs/pull/7/merge", 1, &[&variables[..], &merged].concat());
     let told = clone.ci(&[]).exits(1).reads(&clone.reports().join("modelaudit.json"));
     assert_eq!((told.diff("merge_base"), told.scanned()), (&*remote.main, vec!["models/new.pt"]));
@@ -258,8 +269,12 @@ fn branch_pipelines_of_gitlab_scan_the_default_branch_whole_and_others_by_what_c
     let remote = Remote::new();
     let zeros = "0".repeat(40);
     let run = |branch: &str, before: &str| {
-        let variables =
-            [("CI_PIPELINE_SOURCE", "push"), ("CI_COMMIT_BRANCH", branch), ("CI_COMMIT_REF_NAME", branch), ("CI_COMMIT_BEFORE_SHA", before)];
+        let variables = [
+            ("CI_PIPELINE_SOURCE", "push"),
+            ("CI_COMMIT_BRANCH", branch),
+            ("CI_COMMIT_REF_NAME", branch),
+            ("CI_COMMIT_BEFORE_SHA", before),
+        ];
         let clone = gitlab(&remote, &format!("refs/heads/{branch}"), 1, &variables);
         clone.ci(&[]).exits(1).reads(&clone.reports().join("modelaudit.json"))
     };
@@ -278,7 +293,8 @@ fn hooks_scan_what_is_staged_or_pushed() {
     let report: Value = serde_json::from_str(&told.ran.stdout).unwrap();
     assert_eq!(report["coverage"][0]["path"], "models/staged.pt");
     let clone = remote.checkout("refs/heads/feature", 0).env("PRE_COMMIT", "1");
-    let clone = clone.env("PRE_COMMIT_FROM_REF", remote.fork_point.clone()).env("PRE_COMMIT_TO_REF", remote.feature.clone());
+    let clone =
+        clone.env("PRE_COMMIT_FROM_REF", remote.fork_point.clone()).env("PRE_COMMIT_TO_REF", remote.feature.clone());
     let report: Value = serde_json::from_str(&clone.ci(&["-f", "json"]).exits(1).ran.stdout).unwrap();
     assert_eq!(report["coverage"].as_array().unwrap().len(), 1);
 }
@@ -293,7 +309,10 @@ fn hosts_that_only_name_a_target_branch_are_reviews_too() {
         let report: Value = serde_json::from_str(&told.ran.stdout).unwrap();
         assert_eq!(report["diff"]["merge_base"], *remote.fork_point, "{name}");
     }
-    let azure = remote.checkout("refs/pull/7/merge", 0).env("TF_BUILD", "True").env("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/main");
+    let azure = remote
+        .checkout("refs/pull/7/merge", 0)
+        .env("TF_BUILD", "True")
+        .env("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/main");
     azure.ci(&[]).exits(1).explains("host: azure");
 }
 

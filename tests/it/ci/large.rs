@@ -37,7 +37,8 @@ fn client(clone: &Clone<'_>) -> std::path::PathBuf {
 
 fn run(remote: &Remote, with_client: bool, fork: bool, args: &[&str]) -> (Told, String) {
     let mut clone = remote.checkout("refs/pull/7/merge", 1);
-    clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(fork)).env("GITHUB_BASE_REF", "main");
+    clone =
+        clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(fork)).env("GITHUB_BASE_REF", "main");
     let folder = client(&clone);
     let _ = std::fs::remove_file(folder.join("asked"));
     let path = std::env::var("PATH").unwrap();

@@ -143,7 +143,12 @@ impl Clone<'_> {
         let ran = run.run();
         let read = |name: &str| std::fs::read_to_string(self.temporary.path(name)).unwrap_or_default();
         let report = read("temp/modelaudit/modelaudit.json");
-        Told { ran, report: serde_json::from_str(&report).unwrap_or_default(), outputs: read("output"), summary: read("summary") }
+        Told {
+            ran,
+            report: serde_json::from_str(&report).unwrap_or_default(),
+            outputs: read("output"),
+            summary: read("summary"),
+        }
     }
 
     /// A file of the job's temporary folder.
@@ -191,7 +196,9 @@ impl Told {
     pub(crate) fn found(&self) -> Vec<String> {
         let issues = self.report["issues"].as_array().unwrap();
         let issues = issues.iter().filter(|issue| issue["rule_code"] == "S101");
-        issues.map(|issue| format!("{} {}", issue["state"].as_str().unwrap(), issue["path"].as_str().unwrap())).collect()
+        issues
+            .map(|issue| format!("{} {}", issue["state"].as_str().unwrap(), issue["path"].as_str().unwrap()))
+            .collect()
     }
 
     pub(crate) fn diff(&self, key: &str) -> &str {
@@ -201,7 +208,9 @@ impl Told {
     /// The value of an output.
     pub(crate) fn output(&self, name: &str) -> &str {
         let mut lines = self.outputs.lines();
-        lines.find(|line| line.starts_with(&format!("{name}<<"))).unwrap_or_else(|| panic!("no {name} in {}", self.outputs));
+        lines
+            .find(|line| line.starts_with(&format!("{name}<<")))
+            .unwrap_or_else(|| panic!("no {name} in {}", self.outputs));
         lines.next().unwrap()
     }
 }

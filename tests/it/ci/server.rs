@@ -138,7 +138,11 @@ impl Server {
         state.asked.push(asked.clone());
         if state.faults.front().is_some_and(|fault| asked.line.starts_with(fault.to)) {
             let fault = state.faults.pop_front().unwrap();
-            return (fault.status, fault.headers.to_owned(), json!({"message": "Resource not accessible by integration"}));
+            return (
+                fault.status,
+                fault.headers.to_owned(),
+                json!({"message": "Resource not accessible by integration"}),
+            );
         }
         let (method, target) = asked.line.split_once(' ').unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -149,7 +153,9 @@ impl Server {
                 (200, String::new(), json!({"username": "project_bot"}))
             }
             ("GET", ["user"]) => (403, String::new(), json!({"message": "Resource not accessible by integration"})),
-            ("GET", ["repos", _, _, "pulls", _]) => (200, String::new(), json!({"number": 7, "head": {"sha": state.head}})),
+            ("GET", ["repos", _, _, "pulls", _]) => {
+                (200, String::new(), json!({"number": 7, "head": {"sha": state.head}}))
+            }
             ("GET", ["repos", _, _, "pulls"]) => (200, String::new(), json!(state.pulls)),
             ("GET", ["repos", _, _, "compare", _]) => {
                 (200, String::new(), json!({"merge_base_commit": {"sha": state.merge_base}}))

@@ -20,7 +20,12 @@ fn a_change_does_not_silence_itself_and_shows_what_it_would_silence() {
     let told = clone.ci(&[]).exits(1).explains("configuration: of the base");
     assert_eq!(told.scanned().len(), 4, "everything is looked at");
     assert_eq!(told.found(), ["new models/new.pt", "unchanged models/old.pt"]);
-    for words in ["touches the settings (.modelaudit.toml): the base", "settings silence", "S101 in models/new.pt", "fail on critical instead of medium"] {
+    for words in [
+        "touches the settings (.modelaudit.toml): the base",
+        "settings silence",
+        "S101 in models/new.pt",
+        "fail on critical instead of medium",
+    ] {
         assert!(told.summary.contains(words), "{words}: {}", told.summary);
     }
     let told = clone.ci(&["--trust-head-config"]).exits(0).explains("--trust-head-config");
@@ -76,5 +81,9 @@ fn a_push_has_the_settings_that_it_brings() {
     origin.write(".modelaudit.toml", SILENCE);
     origin.commit("settings");
     let clone = remote.checkout("refs/heads/main", 1);
-    clone.github("schedule", "refs/heads/main", &serde_json::json!({})).ci(&[]).exits(0).explains("configuration: of the head");
+    clone
+        .github("schedule", "refs/heads/main", &serde_json::json!({}))
+        .ci(&[])
+        .exits(0)
+        .explains("configuration: of the head");
 }

@@ -11,7 +11,8 @@ use crate::cli::bytes_of;
 
 fn clone<'r>(remote: &'r Remote, server: &Server) -> Clone<'r> {
     let clone = remote.checkout("refs/pull/7/merge", 1);
-    let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main");
+    let clone =
+        clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main");
     clone.env("GITHUB_API_URL", server.url.clone()).env("GITHUB_TOKEN", "s3cret-token")
 }
 
@@ -38,7 +39,9 @@ fn the_head_of_a_request_goes_up_for_its_own_reference() {
     let remote = Remote::new();
     let server = Server::start(&remote.feature);
     let clone = remote.checkout("refs/heads/main", 1);
-    let clone = clone.github("pull_request_target", "refs/heads/main", &remote.pull_request(true)).env("GITHUB_BASE_REF", "main");
+    let clone = clone
+        .github("pull_request_target", "refs/heads/main", &remote.pull_request(true))
+        .env("GITHUB_BASE_REF", "main");
     let clone = clone.env("GITHUB_API_URL", server.url.clone()).env("GITHUB_TOKEN", "x");
     server.merge_base(&remote.fork_point);
     clone.ci(&["--comment", "never"]).exits(1);
