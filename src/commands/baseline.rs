@@ -55,7 +55,8 @@ fn create(
     if decision.reason.is_none() {
         anyhow::bail!("findings are accepted for a reason\n  help: give it with --reason");
     }
-    let (report, settings) = super::scan::report(&scan.what, &crate::config::Flags { baseline: None, ..scan.flags() }, quiet)?;
+    let (report, settings) =
+        super::scan::report(&scan.what, &crate::config::Flags { baseline: None, ..scan.flags() }, quiet)?;
     let entries = accepted(&report, &settings, decision)?;
     write(&file, &entries)?;
     writeln!(out, "{shown}: {} accepted", count(entries.len(), "finding"))?;

@@ -17,9 +17,7 @@ use std::path::Path;
 
 use crate::cli::{self, Cli, Color, Command, ConfigAction, Output, OutputFormat, SbomProfile, SbomVersion, Telling};
 use crate::config::{Environment, Settings};
-use crate::render::{
-    cyclonedx, github, gitlab_codequality, gitlab_sast, json, junit, markdown, output, sarif, text,
-};
+use crate::render::{cyclonedx, github, gitlab_codequality, gitlab_sast, json, junit, markdown, output, sarif, text};
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::target;

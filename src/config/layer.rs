@@ -176,9 +176,8 @@ impl Layer {
 
     fn suppress_code(&mut self, checks: &mut Checks<'_>, text: &str, at: &Source) {
         let Some(code) = checks.code(text, at) else { return };
-        let plain = |entry: &SuppressEntry| {
-            entry.path.is_none() && entry.sha256.is_none() && entry.fingerprint.is_none()
-        };
+        let plain =
+            |entry: &SuppressEntry| entry.path.is_none() && entry.sha256.is_none() && entry.fingerprint.is_none();
         if self.suppress.iter().any(|entry| plain(entry) && entry.rule.as_deref() == Some(&code)) {
             return checks.twice(text, at);
         }

@@ -92,7 +92,11 @@ fn annotations(report: &Report) -> Vec<Annotation> {
         Annotation {
             level: Level::of(group.worst.severity),
             file: Some(wording::file(&group.worst.path)),
-            title: format!("{} {}", wording::line(&group.worst.rule_code, 20), wording::line(&group.worst.rule_name, 80)),
+            title: format!(
+                "{} {}",
+                wording::line(&group.worst.rule_code, 20),
+                wording::line(&group.worst.rule_name, 80)
+            ),
             message: wording::headline(group.worst, MESSAGE) + &also,
         }
     });

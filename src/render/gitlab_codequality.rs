@@ -50,9 +50,11 @@ fn entries(report: &Report) -> Vec<Value> {
         let identity = fingerprint("error", "", &[], error);
         entry("run-error", &wording::line(error, DESCRIPTION), "major", "modelaudit", &identity)
     });
-    let total = report.active().count() + report.errors.len() + report.coverage.iter().filter(|file| is_gap(file)).count();
+    let total =
+        report.active().count() + report.errors.len() + report.coverage.iter().filter(|file| is_gap(file)).count();
     let mut room = Room::of_document();
-    let mut all: Vec<Value> = findings.chain(errors).chain(gaps).take(ENTRIES).take_while(|one| room.take(one)).collect();
+    let mut all: Vec<Value> =
+        findings.chain(errors).chain(gaps).take(ENTRIES).take_while(|one| room.take(one)).collect();
     let left_out = total.saturating_sub(all.len());
     if left_out > 0 {
         let what = phrase::count(left_out as u64, "more entry").replace("entrys", "entries");
@@ -75,7 +77,13 @@ fn gap(file: &Coverage) -> Value {
     };
     let word = unread::word(file.status);
     let text = format!("The file was not read completely ({word}): {}", unread::reason(file));
-    entry(&format!("coverage-{word}"), &wording::line(&text, DESCRIPTION), severity, &file.path, &fingerprint(word, &file.path, &[], ""))
+    entry(
+        &format!("coverage-{word}"),
+        &wording::line(&text, DESCRIPTION),
+        severity,
+        &file.path,
+        &fingerprint(word, &file.path, &[], ""),
+    )
 }
 
 fn entry(check: &str, description: &str, severity: &str, path: &str, identity: &str) -> Value {

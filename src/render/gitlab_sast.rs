@@ -96,7 +96,10 @@ fn messages(report: &Report, left_out: usize) -> Vec<Value> {
     all.extend(report.errors.iter().map(|error| message("fatal", error)));
     all.extend(unread::broken(report).map(|file| {
         let path = wording::line(&file.path, 400);
-        message("warn", &format!("{path} was not read completely ({}): {}", unread::word(file.status), unread::reason(file)))
+        message(
+            "warn",
+            &format!("{path} was not read completely ({}): {}", unread::word(file.status), unread::reason(file)),
+        )
     }));
     all.extend(unread::skipped(report).into_iter().map(|group| {
         let files = phrase::count(group.files, "file");
@@ -198,9 +201,11 @@ fn identifiers(group: &Group<'_>) -> Vec<Value> {
     };
     let mut all = vec![identifier("modelaudit_rule_id", &format!("modelaudit {code}"), &code, links::rule(&code))];
     let weaknesses = &group.worst.cwe;
-    all.extend(weaknesses.iter().map(|number| {
-        identifier("cwe", &format!("CWE-{number}"), &number.to_string(), Some(links::cwe(*number)))
-    }));
+    all.extend(
+        weaknesses
+            .iter()
+            .map(|number| identifier("cwe", &format!("CWE-{number}"), &number.to_string(), Some(links::cwe(*number)))),
+    );
     let known = group.worst.cve.iter().filter_map(|id| Some((id, links::cve(id)?)));
     all.extend(known.map(|(id, url)| identifier("cve", id, id, Some(url))));
     all.truncate(IDENTIFIERS);

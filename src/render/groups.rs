@@ -35,10 +35,7 @@ impl<'r> Group<'r> {
 }
 
 /// Groups the findings that are wanted, the worst group first.
-pub(super) fn by_rule_and_file<'r>(
-    report: &'r Report,
-    findings: impl Iterator<Item = &'r Finding>,
-) -> Vec<Group<'r>> {
+pub(super) fn by_rule_and_file<'r>(report: &'r Report, findings: impl Iterator<Item = &'r Finding>) -> Vec<Group<'r>> {
     let mut groups: Vec<Group<'r>> = Vec::new();
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     for finding in worst_first(findings) {

@@ -62,7 +62,10 @@ pub fn write(report: &Report, _: &Options, out: &mut dyn Write) -> io::Result<()
 
     let name = escaped(&report.tool.name);
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(out, r#"<testsuites name="{name}" time="{time}" tests="{tests}" failures="{failures}" errors="{errors}">"#)?;
+    writeln!(
+        out,
+        r#"<testsuites name="{name}" time="{time}" tests="{tests}" failures="{failures}" errors="{errors}">"#
+    )?;
     write!(
         out,
         r#"  <testsuite name="{name}" tests="{tests}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="{time}""#
@@ -113,10 +116,14 @@ fn cases(report: &Report) -> Vec<Case> {
 
 fn case(report: &Report, group: &Group<'_>) -> Case {
     let fails = groups::fails(report, group.worst.severity);
-    let mut lines: Vec<String> = group.findings().take(TOLD).map(|finding| {
-        let place = wording::chain(&finding.path, &finding.members, MESSAGE);
-        format!("{place}: {} ({})", wording::headline(finding, MESSAGE), finding.severity)
-    }).collect();
+    let mut lines: Vec<String> = group
+        .findings()
+        .take(TOLD)
+        .map(|finding| {
+            let place = wording::chain(&finding.path, &finding.members, MESSAGE);
+            format!("{place}: {} ({})", wording::headline(finding, MESSAGE), finding.severity)
+        })
+        .collect();
     let more = group.len().saturating_sub(TOLD);
     if more > 0 {
         lines.push(format!("and {more} more"));
@@ -233,6 +240,9 @@ mod tests {
 
     #[test]
     fn text_stays_text() {
-        assert_eq!(escaped("a]]><b x=\"1\">&\u{0}\u{fffe}\n"), "a]]&gt;&lt;b x=&quot;1&quot;&gt;&amp;\\u{0}\\u{fffe}\\n");
+        assert_eq!(
+            escaped("a]]><b x=\"1\">&\u{0}\u{fffe}\n"),
+            "a]]&gt;&lt;b x=&quot;1&quot;&gt;&amp;\\u{0}\\u{fffe}\\n"
+        );
     }
 }

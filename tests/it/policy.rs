@@ -108,7 +108,8 @@ fn the_identity_ignores_places_but_not_names() {
 fn an_override_replaces_the_grade_of_the_clause() {
     let (settings, rules) = (settings("[severity]\nS101 = 'low'", Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let graded = |code| policy.finding(Hit { severity: Severity::Info, ..hit(&rules, code, "a", &[]) }, &FileContext::default());
+    let graded =
+        |code| policy.finding(Hit { severity: Severity::Info, ..hit(&rules, code, "a", &[]) }, &FileContext::default());
     assert_eq!(graded("S101").severity, Severity::Low);
     assert!((graded("S101").severity_score - 2.5).abs() < f64::EPSILON);
     assert_eq!(graded("S301").severity, Severity::Info);
@@ -137,8 +138,14 @@ fn member_names_cannot_earn_a_suppression() {
     let text = "[ignore]\n'tests/**' = ['S101']\n'*.onnx' = ['S101']\n";
     let (settings, rules) = (settings(text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    assert_eq!(source(&policy.finding(hit(&rules, "S101", "evil.zip", &["tests/a.onnx"]), &FileContext::default())), "active");
-    assert_eq!(source(&policy.finding(hit(&rules, "S101", "a.onnx", &["evil.pkl"]), &FileContext::default())), "ignore");
+    assert_eq!(
+        source(&policy.finding(hit(&rules, "S101", "evil.zip", &["tests/a.onnx"]), &FileContext::default())),
+        "active"
+    );
+    assert_eq!(
+        source(&policy.finding(hit(&rules, "S101", "a.onnx", &["evil.pkl"]), &FileContext::default())),
+        "ignore"
+    );
 }
 
 #[test]
@@ -146,7 +153,10 @@ fn a_digest_pins_the_content() {
     let text = format!("[[suppress]]\nsha256 = '{DIGEST}'\npath = 'a/*'\n");
     let (settings, rules) = (settings(&text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let found = |path, sha256| source(&policy.finding(hit(&rules, "S101", path, &[]), &FileContext { sha256, ..FileContext::default() })).to_owned();
+    let found = |path, sha256| {
+        source(&policy.finding(hit(&rules, "S101", path, &[]), &FileContext { sha256, ..FileContext::default() }))
+            .to_owned()
+    };
     assert_eq!(found("a/b", Some(DIGEST)), "config");
     assert_eq!(found("b/b", Some(DIGEST)), "active");
     assert_eq!(found("a/b", Some("00")), "active");
@@ -161,8 +171,8 @@ fn expired_and_unmatched_suppressions_come_to_light() {
     );
     let (settings, rules) = (settings(&text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let findings =
-        [("S101", "a"), ("S801", "a")].map(|(code, path)| policy.finding(hit(&rules, code, path, &[]), &FileContext::default()));
+    let findings = [("S101", "a"), ("S801", "a")]
+        .map(|(code, path)| policy.finding(hit(&rules, code, path, &[]), &FileContext::default()));
     assert_eq!(source(&findings[0]), "active");
     let notes = |everything| policy.notes(&findings, &policy.suppressions(everything, &[]));
     assert_snapshot!(notes(true).join("\n"), @r#"

@@ -10,9 +10,9 @@ use serde_sarif::sarif::{
 };
 
 use crate::finding::{Finding, Severity, State, Suppression};
+use crate::render::room::Room;
 use crate::render::sarif::artifacts::Artifacts;
 use crate::render::sarif::rules::Rules;
-use crate::render::room::Room;
 use crate::render::sarif::{MESSAGE, Options, number, text, weight, words};
 use crate::render::wording::{self, NAME};
 use crate::report::Report;
