@@ -1,4 +1,4 @@
-//! JUnit's XML, for the test panels of Jenkins, GitLab, Azure DevOps, `CircleCI` and others.
+//! `JUnit`'s XML, for the test panels of Jenkins, GitLab, Azure DevOps, `CircleCI` and others.
 //!
 //! Each file that was looked at is a test case that passes if the file was read to its end; each rule that a file meets
 //! is one more, which fails if its findings fail the run. The elements and their order are those of the schema that

@@ -127,7 +127,7 @@ impl<'r> View<'r> {
     /// Length of the longest list.
     fn longest(&self) -> usize {
         let report = self.report;
-        let findings = [&self.new, &self.unchanged, &self.fixed, &self.suppressed].map(|list| list.len());
+        let findings = [&self.new, &self.unchanged, &self.fixed, &self.suppressed].map(Vec::len);
         findings
             .into_iter()
             .chain([report.coverage.len(), report.errors.len(), report.notes.len()])
