@@ -304,7 +304,7 @@ pub struct Output {
     /// Also write GitLab's Code Quality report to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub gitlab_codequality: Vec<PathBuf>,
-    /// Also write JUnit XML to this file
+    /// Also write `JUnit` XML to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub junit: Vec<PathBuf>,
     /// Keep suppressed findings in SARIF, marked; GitHub opens alerts for them all the same

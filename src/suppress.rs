@@ -175,8 +175,12 @@ impl<'s> Entry<'s> {
             // It is about no file in particular: one that nothing can read is no reason to keep it.
             (status, None) => status != Status::Skipped,
         };
+        // A name without a folder stands for files of that name anywhere, unless it is bound to a finding.
+        let one_file = |path: &str| self.fingerprint.is_some() || path.contains('/');
         let read = |file: &Coverage| {
-            file.status == Status::Complete && self.path.is_some_and(|glob| glob.is_exactly(&file.path))
+            file.status == Status::Complete
+                && one_file(&file.path)
+                && self.path.is_some_and(|glob| glob.is_exactly(&file.path))
         };
         (everything || coverage.iter().any(read)) && !coverage.iter().any(unread)
     }

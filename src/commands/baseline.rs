@@ -12,6 +12,7 @@ use crate::config::{PathGlob, Settings, Source, SuppressEntry};
 use crate::escape::{CAP, printable, toml_string};
 use crate::policy::today;
 use crate::render::output;
+use crate::render::phrase::count;
 use crate::report::{Report, SuppressionStatus};
 
 /// The file that is meant if none is named.
@@ -59,7 +60,7 @@ fn create(
         super::scan::report(&scan.what, &crate::config::Flags { baseline: None, ..scan.flags() }, quiet)?;
     let entries = accepted(&report, &settings, decision)?;
     write(&file, &entries)?;
-    writeln!(out, "{shown}: {} accepted", count(entries.len(), "finding"))?;
+    writeln!(out, "{shown}: {} accepted", count(entries.len() as u64, "finding"))?;
     unread(&report)
 }
 
@@ -88,10 +89,10 @@ fn update(scan: &BaselineScan, decision: &Decision, quiet: bool, out: &mut dyn W
         entries.extend(new);
     }
     write(&file, &entries)?;
-    let (all, removed) = (count(entries.len(), "entry"), removed.len());
+    let (all, removed) = (count(entries.len() as u64, "entry"), removed.len());
     writeln!(out, "{shown}: {all}, {added} new, {removed} removed")?;
     if added == 0 && active > 0 {
-        let them = count(active, "finding");
+        let them = count(active as u64, "finding");
         writeln!(out, "{them} not in the baseline: fix what they are about, or accept them with --reason")?;
     }
     unread(&report)
@@ -114,10 +115,10 @@ fn check(scan: &BaselineScan, quiet: bool, out: &mut dyn Write) -> anyhow::Resul
     }
     let stale = states.iter().filter(|state| state.status.is_stale()).count();
     let name = printable(&file.to_string_lossy(), CAP);
-    writeln!(out, "{name}: {}, {stale} without effect", count(entries, "entry"))?;
+    writeln!(out, "{name}: {}, {stale} without effect", count(entries as u64, "entry"))?;
     let active = failing(&report, &settings, false).count();
     if active > 0 {
-        writeln!(out, "{} not in the baseline", count(active, "finding"))?;
+        writeln!(out, "{} not in the baseline", count(active as u64, "finding"))?;
     }
     let code = unread(&report)?;
     Ok(if stale > 0 { 1 } else { code })
@@ -211,12 +212,4 @@ fn unread(report: &Report) -> anyhow::Result<u8> {
         writeln!(err, "error: {}", printable(error, 1000))?;
     }
     Ok(if report.errors.is_empty() { 0 } else { 2 })
-}
-
-fn count(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{number} {stem}ies"),
-        (_, None) => format!("{number} {noun}s"),
-    }
 }

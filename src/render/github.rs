@@ -73,7 +73,12 @@ pub fn write(report: &Report, _: &Options, out: &mut dyn Write) -> io::Result<()
         }
     }
     let what = phrase::tally(report.active()).unwrap_or_else(|| "no findings".into());
-    writeln!(out, "modelaudit: {what} ({}); verdict: {}", phrase::scanned(report), phrase::verdict(report.verdict))
+    let unread = match unread::total(report) {
+        0 => String::new(),
+        files => format!("; {} not read completely", phrase::count(files, "file")),
+    };
+    let (scanned, verdict) = (phrase::scanned(report), phrase::verdict(report.verdict));
+    writeln!(out, "modelaudit: {what} ({scanned}){unread}; verdict: {verdict}")
 }
 
 /// What there is to say, worst first within a level.

@@ -54,10 +54,10 @@ fn entries(report: &Report) -> Vec<Value> {
         report.active().count() + report.errors.len() + report.coverage.iter().filter(|file| is_gap(file)).count();
     let mut room = Room::of_document();
     let mut all: Vec<Value> =
-        findings.chain(errors).chain(gaps).take(ENTRIES).take_while(|one| room.take(one)).collect();
+        findings.chain(errors).chain(gaps).take(ENTRIES).take_while(|one| room.take_item(one)).collect();
     let left_out = total.saturating_sub(all.len());
     if left_out > 0 {
-        let what = phrase::count(left_out as u64, "more entry").replace("entrys", "entries");
+        let what = phrase::count(left_out as u64, "more entry");
         let text = format!("{what} did not fit; the least severe are left out. The JSON report holds all of them.");
         all.push(entry("left-out", &text, "info", "modelaudit", &fingerprint("left-out", "", &[], "")));
     }

@@ -51,7 +51,7 @@ pub fn write(report: &Report, _: &Options, out: &mut dyn Write) -> io::Result<()
     let groups = groups::by_rule_and_file(report, report.active());
     let mut room = Room::of_document();
     let vulnerabilities: Vec<Value> =
-        groups.iter().take(VULNERABILITIES).map(vulnerability).take_while(|one| room.take(one)).collect();
+        groups.iter().take(VULNERABILITIES).map(vulnerability).take_while(|one| room.take_item(one)).collect();
     let left_out = groups.len().saturating_sub(vulnerabilities.len());
     let document = json!({
         "version": SCHEMA_VERSION,
@@ -90,7 +90,7 @@ fn messages(report: &Report, left_out: usize) -> Vec<Value> {
     let message = |level: &str, text: &str| json!({ "level": level, "value": wording::word(text, MESSAGE) });
     let mut all = Vec::new();
     if left_out > 0 {
-        let what = phrase::count(left_out as u64, "more vulnerability").replace("vulnerabilitys", "vulnerabilities");
+        let what = phrase::count(left_out as u64, "more vulnerability");
         all.push(message("warn", &format!("{what} did not fit, the least severe ones; the JSON report holds all")));
     }
     all.extend(report.errors.iter().map(|error| message("fatal", error)));

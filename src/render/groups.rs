@@ -51,10 +51,10 @@ pub(super) fn by_rule_and_file<'r>(report: &'r Report, findings: impl Iterator<I
     groups
 }
 
-/// By severity; equals stay in the order of the report.
+/// By severity, new ones before those that the base has too; equals stay in the order of the report.
 pub(super) fn worst_first<'r>(findings: impl Iterator<Item = &'r Finding>) -> Vec<&'r Finding> {
     let mut findings: Vec<&Finding> = findings.collect();
-    findings.sort_by_key(|finding| Reverse(finding.severity));
+    findings.sort_by_key(|finding| (Reverse(finding.severity), finding.state));
     findings
 }
 

@@ -1,4 +1,4 @@
-//! JUnit's XML, for the test panels of Jenkins, GitLab, Azure DevOps, `CircleCI` and others.
+//! `JUnit`'s XML, for the test panels of Jenkins, GitLab, Azure DevOps, `CircleCI` and others.
 //!
 //! Each file that was looked at is a test case that passes if the file was read to its end; each rule that a file meets
 //! is one more, which fails if its findings fail the run. The elements and their order are those of the schema that
@@ -109,9 +109,10 @@ fn cases(report: &Report) -> Vec<Case> {
         body: String::new(),
     });
     let with = |status| report.coverage.iter().filter(move |file| file.status == status);
-    let files = unread::broken(report).chain(with(Status::Skipped)).chain(with(Status::Complete)).map(read);
     let found = active.iter().map(|group| case(report, group));
-    found.chain(errors).chain(suppressed.iter().map(accepted)).chain(files).collect()
+    let broken = unread::broken(report).map(read);
+    let others = with(Status::Skipped).chain(with(Status::Complete)).map(read);
+    found.chain(errors).chain(broken).chain(suppressed.iter().map(accepted)).chain(others).collect()
 }
 
 fn case(report: &Report, group: &Group<'_>) -> Case {
@@ -120,8 +121,9 @@ fn case(report: &Report, group: &Group<'_>) -> Case {
         .findings()
         .take(TOLD)
         .map(|finding| {
-            let place = wording::chain(&finding.path, &finding.members, MESSAGE);
-            format!("{place}: {} ({})", wording::headline(finding, MESSAGE), finding.severity)
+            let chain = wording::chain(&finding.path, &finding.members, MESSAGE);
+            let place = phrase::place(finding).map(|place| format!(" at {place}")).unwrap_or_default();
+            format!("{}: {chain}{place}: {}", finding.severity, wording::line(&finding.message, MESSAGE))
         })
         .collect();
     let more = group.len().saturating_sub(TOLD);

@@ -15,7 +15,7 @@ pub mod markdown;
 mod media;
 pub mod output;
 pub(crate) mod page;
-mod phrase;
+pub(crate) mod phrase;
 mod room;
 pub mod sarif;
 pub mod text;

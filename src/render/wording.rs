@@ -56,6 +56,8 @@ pub(super) fn headline(finding: &Finding, cap: usize) -> String {
 /// A path for a consumer that links it to a file of the repository. One that would climb out of the root, or start at
 /// another, becomes a single opaque name.
 pub(super) fn file(path: &str) -> String {
+    // Folders that were left out end with one.
+    let path = path.strip_suffix('/').unwrap_or(path);
     let climbs = path.split('/').any(|segment| matches!(segment, "" | "." | ".."));
     let path = if climbs { format!("_{}", path.replace('/', "%2F")) } else { path.to_owned() };
     line(&path, PATH)
@@ -99,6 +101,8 @@ mod tests {
         assert_eq!(file("models/a b.pt"), "models/a b.pt");
         assert_eq!(file("../../etc/passwd"), "_..%2F..%2Fetc%2Fpasswd");
         assert_eq!(file("/abs"), "_%2Fabs");
+        assert_eq!(file("third_party/"), "third_party");
+        assert_eq!(file("/"), "_");
         assert_eq!(file(&"x".repeat(5_000)).chars().count(), PATH);
     }
 

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::history::{all_and_changes, checkout, versions};
 use super::name::{self, Names};
 use super::paths;
 use super::pointer::{self, Pointer};
 use super::scope::{Named, Scope};
 use super::store::{self, Stores};
-use super::history::{all_and_changes, checkout, versions};
 use super::{Blob, base, companions, libgit};
 use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError, Versions as Asked};
 use crate::bytes::ReadAt;

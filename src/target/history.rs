@@ -10,7 +10,11 @@ use crate::report::{Checkout, Diff};
 pub(super) type Versions = (Side, Option<String>, Diff, Vec<String>);
 
 /// The version to look at and the commit to compare it with.
-pub(super) fn versions(repository: &dyn Repository, request: &Request, context: &Context) -> Result<Versions, TargetError> {
+pub(super) fn versions(
+    repository: &dyn Repository,
+    request: &Request,
+    context: &Context,
+) -> Result<Versions, TargetError> {
     let empty = Diff {
         mode: "diff".to_owned(),
         base: None,
@@ -49,7 +53,11 @@ pub(super) fn versions(repository: &dyn Repository, request: &Request, context: 
 }
 
 /// Every file of a version, each as what it is against the base.
-pub(super) fn all_and_changes(repository: &dyn Repository, base: &str, side: &Side) -> Result<Vec<RawChange>, TargetError> {
+pub(super) fn all_and_changes(
+    repository: &dyn Repository,
+    base: &str,
+    side: &Side,
+) -> Result<Vec<RawChange>, TargetError> {
     let mut changes = repository.changes(Some(base), side)?;
     let changed: HashSet<Vec<u8>> = changes
         .iter()
