@@ -98,12 +98,14 @@ impl Run<'_> {
     }
 
     fn scan_one(&self, target: &Target, former: Option<&str>, policy: &Policy<'_>) -> Scanned {
-        let mut outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
+        let mut outcome = self.outcome(&target.name(), &target.state, target.size, target.given, || target.open());
         let mut findings = judged(&mut outcome, policy, former, false);
         let Outcome { coverage, asset, errors, ignored, .. } = outcome;
         let (mut fixed, mut note) = (Vec::new(), None);
         let previous = if target.unchanged {
-            findings.iter_mut().for_each(|finding| finding.state = State::Unchanged);
+            for finding in &mut findings {
+                finding.state = State::Unchanged;
+            }
             None
         } else {
             target.open_previous()
@@ -113,7 +115,7 @@ impl Run<'_> {
             Some(Ok((_, source))) => {
                 // Under the name that the file has now: a rename alone changes no finding.
                 let mut before =
-                    self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
+                    self.outcome(&target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
                 fixed = judged(&mut before, policy, former, true);
                 compare(&mut findings, &mut fixed);
             }
@@ -130,15 +132,17 @@ impl Run<'_> {
     fn gone(&self, blob: &Blob, policy: &Policy<'_>) -> Vec<Finding> {
         let Some(Ok(source)) = blob.open_behind() else { return Vec::new() };
         let name = InputName::top(&*blob.path);
-        let mut outcome = self.outcome(name, &Pointed::Plain, source.len(), false, || Ok(source));
+        let mut outcome = self.outcome(&name, &Pointed::Plain, source.len(), false, || Ok(source));
         let mut findings = judged(&mut outcome, policy, None, true);
-        findings.iter_mut().for_each(|finding| finding.state = State::Fixed);
+        for finding in &mut findings {
+            finding.state = State::Fixed;
+        }
         findings
     }
 
     fn outcome(
         &self,
-        name: InputName,
+        name: &InputName,
         state: &Pointed,
         size: u64,
         given: bool,
@@ -146,15 +150,15 @@ impl Run<'_> {
     ) -> Outcome<'_> {
         if let Pointed::Unresolved { kind, object } = state {
             // The digest that a pointer states is that of its object, wherever that is.
-            let known = object.strip_prefix("sha256:").and_then(|sha256| self.recalled(sha256, &name, given));
-            return known.unwrap_or_else(|| scan::unresolved(self.rules, &name, kind, object, size));
+            let known = object.strip_prefix("sha256:").and_then(|sha256| self.recalled(sha256, name, given));
+            return known.unwrap_or_else(|| scan::unresolved(self.rules, name, kind, object, size));
         }
         let source = match open() {
             Ok(source) => source,
-            Err(error) => return scan::unopened(self.rules, &name, size, &error),
+            Err(error) => return scan::unopened(self.rules, name, size, &error),
         };
         let sha256 = self.memory.and_then(|_| verdict::digest(&*source));
-        if let Some(known) = sha256.as_deref().and_then(|sha256| self.recalled(sha256, &name, given)) {
+        if let Some(known) = sha256.as_deref().and_then(|sha256| self.recalled(sha256, name, given)) {
             return known;
         }
         let input = Input { name: name.clone(), source, role: Role::Unknown, extent: Some(0) };
@@ -162,7 +166,7 @@ impl Run<'_> {
         if let (Some(memory), Some(sha256)) = (self.memory, sha256)
             && let Some(text) = verdict::pack(&outcome, &sha256)
         {
-            memory.store(&self.key(&sha256, &name, given), &text);
+            memory.store(&self.key(&sha256, name, given), &text);
         }
         outcome
     }

@@ -19,7 +19,7 @@ const TRIES: u32 = 5;
 /// Redirects of one request.
 const MAX_REDIRECTS: u32 = 3;
 /// Longest wait that a server may ask for, in all; a job that waits longer costs more than a missing comment.
-const MAX_WAIT: Duration = Duration::from_secs(120);
+const MAX_WAIT: Duration = Duration::from_mins(2);
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,7 +213,8 @@ impl<'a> Client<'a> {
         }
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let local = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-        if !base.starts_with("https://") && !(local && base.starts_with("http://")) {
+        let allowed = base.starts_with("https://") || (local && base.starts_with("http://"));
+        if !allowed {
             return Err(bad("it is not HTTPS"));
         }
         Ok(Self { transport, clock, base, headers, token })
@@ -374,7 +375,7 @@ impl Network {
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .timeout_connect(Some(Duration::from_secs(10)))
-                .timeout_global(Some(Duration::from_secs(60)))
+                .timeout_global(Some(Duration::from_mins(1)))
                 .user_agent(concat!("modelaudit/", env!("CARGO_PKG_VERSION")))
                 .build();
             Self { agent: Some(config.into()) }

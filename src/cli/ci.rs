@@ -92,7 +92,7 @@ pub struct CiWhat {
     /// The base revision [default: found from the event]
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
-    /// The head revision [default: what is checked out; in pull_request_target the head of the request]
+    /// The head revision [default: what is checked out; on `pull_request_target` the head of the request]
     #[arg(long, value_name = "REV")]
     pub head: Option<String>,
     /// What may be fetched to find the base: nothing, commits and some history, all history
@@ -125,7 +125,7 @@ pub struct Pipeline {
     /// Whose pipeline it is
     #[arg(long, value_name = "HOST")]
     pub host: Option<Host>,
-    /// The event, by the host's word: pull_request, push, merge_group, schedule, merge_request_event
+    /// The event, by the host's word: `pull_request`, `push`, `merge_group`, `schedule`, `merge_request_event`
     #[arg(long, value_name = "NAME")]
     pub event: Option<String>,
     /// Number of the pull or merge request
@@ -164,7 +164,7 @@ pub struct Publish {
     /// Print no annotations
     #[arg(long)]
     pub no_annotations: bool,
-    /// Folder for the reports that no flag names [default: $RUNNER_TEMP/modelaudit on GitHub, the project on GitLab]
+    /// Folder for the reports that no flag names [default: `$RUNNER_TEMP/modelaudit` on GitHub, the project on GitLab]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub report_dir: Option<PathBuf>,
 }

@@ -194,19 +194,13 @@ impl<'a> Session<'a> {
         let mut scanned = self.scan(mode(), in_force, repo, context)?;
         if !changed.is_empty() {
             let other = self.scan(mode(), if head_counts { &base_env } else { &head_env }, repo, context);
-            self.compare_settings(&mut scanned, other, &changed, head_counts);
+            Self::compare_settings(&mut scanned, other, &changed, head_counts);
         }
         Ok(scanned)
     }
 
     /// Says in the report what a change of settings does.
-    fn compare_settings(
-        &mut self,
-        scanned: &mut Scanned,
-        other: anyhow::Result<Scanned>,
-        changed: &[&str],
-        head_counts: bool,
-    ) {
+    fn compare_settings(scanned: &mut Scanned, other: anyhow::Result<Scanned>, changed: &[&str], head_counts: bool) {
         let report = &mut scanned.report;
         match other {
             Ok(other) => {

@@ -120,9 +120,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Writes the main output and every other one that was asked for.
 fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow::Result<()> {
-    let look = Look::new(telling, output);
+    write_as(report, output, &Look::new(telling, output))
+}
+
+/// As [`write_reports`] with a look of the caller's.
+fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()> {
     // Files first: a reader of standard output that goes away must not cost them.
-    write_files(report, &look, output.files())?;
+    write_files(report, look, output.files())?;
     look.print_to(report, output.format, output.output.as_deref())?;
     // What went wrong is on standard error too when standard output carries data.
     if output.format != OutputFormat::Text && output.output.is_none() {

@@ -13,7 +13,7 @@ use crate::ci::gitlab::{MergeRequest, NOTE_LIMIT};
 use crate::ci::http::{HttpError, Network, SystemClock};
 use crate::ci::summary;
 use crate::cli::{self, Host, OutputFormat, SbomProfile, Upload, Wanted};
-use crate::commands::{Look, write_files, write_reports};
+use crate::commands::{Look, write_as, write_files};
 use crate::escape::printable;
 use crate::render::{github, markdown, output, sarif};
 use crate::report::Report;
@@ -36,6 +36,8 @@ const GITLAB_FILES: &[(OutputFormat, &str)] = &[
 ];
 /// What a host's API needs.
 const NO_TOKEN: &str = "no GITHUB_TOKEN, repository or API address";
+/// What comments and uploads need too.
+const NO_NETWORK: &str = "this build has no network: install one with the feature `http`";
 /// Outputs as variables, for GitLab's `dotenv` report.
 const DOTENV: &str = "modelaudit.env";
 
@@ -79,7 +81,9 @@ impl<'s, 'a> Publisher<'s, 'a> {
             let path = files.iter().find(|(known, _)| *known == format).map(|(_, path)| path);
             outputs.push((name, path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()));
         }
-        write_reports(report, &self.session.arguments.output, self.session.telling)?;
+        let Session { arguments, telling, .. } = &*self.session;
+        let look = Look::new(telling, &arguments.output).category(arguments.publish.category.clone());
+        write_as(report, &arguments.output, &look)?;
         self.annotate(report)?;
         self.summarise(report)?;
         let (uploaded, demanded) = self.upload(scanned)?;
@@ -190,6 +194,9 @@ impl<'s, 'a> Publisher<'s, 'a> {
 
     fn uploaded(&self, report: &Report) -> Result<(String, bool), NotDone> {
         let Session { arguments, surroundings, network, .. } = &*self.session;
+        if !Network::is_built() {
+            return Err(NotDone::NoMeans(NO_NETWORK));
+        }
         let Some(github) = GitHub::new(network, &SystemClock, surroundings)? else {
             return Err(NotDone::NoMeans(NO_TOKEN));
         };
@@ -263,19 +270,22 @@ impl Speaker<'_> {
     /// Brings the comment on a request up to date, if the request is still at `head`.
     fn say(&self, report: &Report, number: u64, head: Option<&str>) -> Result<Done, NotDone> {
         let clock = &SystemClock;
+        if !Network::is_built() {
+            return Err(NotDone::NoMeans(NO_NETWORK));
+        }
         match self.surroundings.host {
             Host::GitHub => {
                 let Some(github) = GitHub::new(self.network, clock, self.surroundings)? else {
                     return Err(NotDone::NoMeans(NO_TOKEN));
                 };
-                still_at(head, github.head_of(number)?)?;
+                still_at(head, &github.head_of(number)?)?;
                 self.publish(report, &github.discussion(number), markdown::COMMENT_LIMIT)
             }
             Host::GitLab => {
                 let Some(request) = MergeRequest::new(self.network, clock, self.surroundings, number)? else {
                     return Err(NotDone::NoMeans("no GITLAB_TOKEN (CI_JOB_TOKEN may not write notes)"));
                 };
-                still_at(head, request.head()?)?;
+                still_at(head, &request.head()?)?;
                 self.publish(report, &request, NOTE_LIMIT)
             }
             Host::PreCommit | Host::Azure | Host::Generic => {
@@ -297,10 +307,10 @@ impl Speaker<'_> {
 }
 
 /// A run that took longer than the next one must not speak over it.
-fn still_at(scanned: Option<&str>, now: String) -> Result<(), NotDone> {
+fn still_at(scanned: Option<&str>, now: &str) -> Result<(), NotDone> {
     match scanned {
         Some(scanned) if scanned != now => {
-            Err(NotDone::Refused(format!("the request is at {} by now", printable(&now, 40))))
+            Err(NotDone::Refused(format!("the request is at {} by now", printable(now, 40))))
         }
         _ => Ok(()),
     }

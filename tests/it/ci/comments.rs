@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::pipeline::{Clone, Remote, Told};
+use super::pipeline::{Checkout, Remote, Told};
 use super::server::{Fault, Server};
 use crate::cli::{EVIL, Folder, Run, bytes_of};
 
 const MARKER: &str = "<!-- modelaudit:pr-comment v1 key=default -->";
 const BOT: &str = "github-actions[bot]";
 
-fn clone<'r>(remote: &'r Remote, server: &Server) -> Clone<'r> {
+fn clone<'r>(remote: &'r Remote, server: &Server) -> Checkout<'r> {
     let clone = remote.checkout("refs/pull/7/merge", 1);
     let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(true));
     clone.env("GITHUB_BASE_REF", "main").env("GITHUB_API_URL", server.url.clone()).env("GITHUB_TOKEN", "s3cret-token")

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::pipeline::{Clone, Remote};
+use super::pipeline::{Checkout, Remote};
 use crate::cli::{EVIL, bytes_of};
 
-fn pull_request(remote: &Remote, depth: u32) -> Clone<'_> {
+fn pull_request(remote: &Remote, depth: u32) -> Checkout<'_> {
     let clone = remote.checkout("refs/pull/7/merge", depth);
     clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main")
 }
@@ -220,7 +220,7 @@ fn renames_and_removals_keep_what_is_known() {
     assert_ne!(told.output("fixed-findings"), "0");
 }
 
-fn gitlab<'r>(remote: &'r Remote, reference: &str, depth: u32, more: &[(&str, &str)]) -> Clone<'r> {
+fn gitlab<'r>(remote: &'r Remote, reference: &str, depth: u32, more: &[(&str, &str)]) -> Checkout<'r> {
     let clone = remote.checkout(reference, depth).env("GITLAB_CI", "true").env("CI_DEFAULT_BRANCH", "main");
     let (sha, project) = (clone.clone.git(&["rev-parse", "HEAD"]), clone.reports());
     std::fs::create_dir_all(&project).unwrap();

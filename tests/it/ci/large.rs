@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::pipeline::{Clone, Remote, Told};
+use super::pipeline::{Checkout, Remote, Told};
 use crate::cli::{EVIL, bytes_of};
 
 fn pointer(bytes: &[u8]) -> (String, String) {
@@ -18,7 +18,7 @@ fn remote() -> Remote {
 }
 
 /// A client that has one object and says what it is asked for.
-fn client(clone: &Clone<'_>) -> std::path::PathBuf {
+fn client(clone: &Checkout<'_>) -> std::path::PathBuf {
     let folder = clone.reports();
     std::fs::create_dir_all(&folder).unwrap();
     let (oid, _) = pointer(&bytes_of(EVIL));

@@ -56,7 +56,7 @@ impl Remote {
     }
 
     /// What `actions/checkout` leaves: one reference, with so much history (0: all).
-    pub(crate) fn checkout(&self, reference: &str, depth: u32) -> Clone<'_> {
+    pub(crate) fn checkout(&self, reference: &str, depth: u32) -> Checkout<'_> {
         let dir = self.scratch.path("clone");
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir(&dir).unwrap();
@@ -84,7 +84,7 @@ impl Remote {
             Some(branch) => clone.git(&["checkout", "-q", "-B", branch, &kept]),
             None => clone.git(&["checkout", "-q", "--detach", &kept]),
         };
-        Clone { clone, temporary: &self.scratch, env: Vec::new() }
+        Checkout { clone, temporary: &self.scratch, env: Vec::new() }
     }
 
     /// The payload of a pull request's event.
@@ -99,13 +99,13 @@ impl Remote {
 }
 
 /// A clone in which a pipeline runs.
-pub(crate) struct Clone<'r> {
+pub(crate) struct Checkout<'r> {
     pub(crate) clone: Scratch,
     temporary: &'r Scratch,
     env: Vec<(String, String)>,
 }
 
-impl Clone<'_> {
+impl Checkout<'_> {
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self

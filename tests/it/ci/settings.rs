@@ -1,11 +1,11 @@
 //! In a review, the base's settings count, and a change of settings shows.
 
-use super::pipeline::{Clone, Remote};
+use super::pipeline::{Checkout, Remote};
 use crate::cli::{EVIL, bytes_of};
 
 const SILENCE: &str = "suppress = [\"S101\", \"S1101\"]\nfail_on = \"critical\"\n";
 
-fn clone(remote: &Remote) -> Clone<'_> {
+fn clone(remote: &Remote) -> Checkout<'_> {
     let clone = remote.checkout("refs/pull/7/merge", 1);
     clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(true)).env("GITHUB_BASE_REF", "main")
 }

@@ -5,11 +5,11 @@ use std::io::Read as _;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::pipeline::{Clone, Remote};
+use super::pipeline::{Checkout, Remote};
 use super::server::{Fault, Server};
 use crate::cli::bytes_of;
 
-fn clone<'r>(remote: &'r Remote, server: &Server) -> Clone<'r> {
+fn clone<'r>(remote: &'r Remote, server: &Server) -> Checkout<'r> {
     let clone = remote.checkout("refs/pull/7/merge", 1);
     let clone =
         clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false)).env("GITHUB_BASE_REF", "main");
