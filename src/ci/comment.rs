@@ -89,8 +89,8 @@ pub fn is_clean(report: &Report) -> bool {
     report.verdict == Verdict::Pass && !report.has_errors && report.active().next().is_none()
 }
 
-/// Brings the comment with a key up to date. `body` writes the text; it is told whether it takes the place of findings
-/// that are resolved.
+/// Brings the comment with a key up to date. `body` writes the text; it is told whether it takes the place of an earlier
+/// one.
 ///
 /// # Errors
 /// Those of a request.
@@ -122,7 +122,7 @@ pub fn publish(
     for other in existing {
         discussion.delete(other.id)?;
     }
-    let text = body(is_clean(report));
+    let text = body(true);
     // Hosts keep line ends and blanks at the end in their own way.
     if first.body.replace("\r\n", "\n").trim_end() == text.trim_end() {
         return Ok(Done::Same);

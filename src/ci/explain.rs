@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::escape::{CAP, printable};
+use crate::render::page::inert;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,9 @@ pub struct Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, why) = (printable(&self.what, CAP), printable(&self.why, 2 * CAP));
-        write!(f, "{}: {what}", self.about)?;
-        if why.is_empty() { Ok(()) } else { write!(f, " ({why})") }
+        // Names of branches and words of servers must not give commands to the host that reads the log.
+        write!(f, "{}: {}", self.about, inert(&what))?;
+        if why.is_empty() { Ok(()) } else { write!(f, " ({})", inert(&why)) }
     }
 }
 

@@ -86,6 +86,8 @@ struct Scanned {
     report: Report,
     /// Something that was asked for was not looked at: nothing may be closed on the strength of this report.
     incomplete: bool,
+    /// The change under review touches the settings.
+    settings_changed: bool,
 }
 
 impl<'a> Session<'a> {
@@ -193,6 +195,7 @@ impl<'a> Session<'a> {
         let in_force = if head_counts { &head_env } else { &base_env };
         let mut scanned = self.scan(mode(), in_force, repo, context)?;
         if !changed.is_empty() {
+            scanned.settings_changed = true;
             let other = self.scan(mode(), if head_counts { &base_env } else { &head_env }, repo, context);
             Self::compare_settings(&mut scanned, other, &changed, head_counts);
         }
@@ -285,7 +288,7 @@ impl<'a> Session<'a> {
             Status::Failed | Status::Partial => true,
         };
         let broken = report.has_errors || !report.errors.is_empty() || report.coverage.iter().any(unread);
-        Ok(Scanned { incomplete: limited || broken, report })
+        Ok(Scanned { incomplete: limited || broken, settings_changed: false, report })
     }
 
     /// The folder of verdicts. One that cannot be used is told, and costs time only.

@@ -48,6 +48,10 @@ pub struct Project {
 impl Project {
     /// The path from the root, if it is below it.
     fn inside(&self, path: &Path) -> Option<String> {
+        // As it is spelt first: a link that the version on the disk has in it must not lead out.
+        if let Some(found) = below(&self.root, path).filter(|found| !found.split('/').any(|part| part == "..")) {
+            return Some(found);
+        }
         // What does not exist on the disk may exist in that version.
         let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
         let whole = folder.map_or_else(|| path.to_owned(), |folder| folder.join(path.file_name().unwrap_or_default()));

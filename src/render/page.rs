@@ -136,7 +136,7 @@ impl<'w> Page<'w> {
 }
 
 /// The line with the marks spelt out that make hosts of CI obey a line of a log: names of files begin lines.
-fn inert(line: &str) -> Cow<'_, str> {
+pub(crate) fn inert(line: &str) -> Cow<'_, str> {
     let begins = line.trim_start().starts_with("::");
     if !begins && !line.contains("##[") && !line.contains("##vso[") {
         return Cow::Borrowed(line);

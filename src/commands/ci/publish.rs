@@ -15,6 +15,7 @@ use crate::ci::summary;
 use crate::cli::{self, Host, OutputFormat, SbomProfile, Upload, Wanted};
 use crate::commands::{Look, write_as, write_files};
 use crate::escape::printable;
+use crate::render::page::inert;
 use crate::render::{github, markdown, output, sarif};
 use crate::report::Report;
 
@@ -88,7 +89,7 @@ impl<'s, 'a> Publisher<'s, 'a> {
         self.summarise(report)?;
         let (uploaded, demanded) = self.upload(scanned)?;
         outputs.push(("sarif-id", uploaded));
-        outputs.push(("comment", self.comment(report)?.to_owned()));
+        outputs.push(("comment", self.comment(scanned)?.to_owned()));
         if let Some(path) = &self.session.surroundings.outputs {
             summary::write_outputs(path, &outputs)?;
         }
@@ -151,7 +152,7 @@ impl<'s, 'a> Publisher<'s, 'a> {
     /// Prints something that fails nothing.
     fn notice(&mut self, about: &'static str, why: &str) -> io::Result<()> {
         self.session.decisions.note(about, "none", why);
-        writeln!(io::stderr().lock(), "note: no {about}: {}", printable(why, 1000))
+        writeln!(io::stderr().lock(), "note: no {about}: {}", inert(&printable(why, 1000)))
     }
 
     /// Gives the id of the upload, and whether one was demanded that did not happen.
@@ -211,15 +212,19 @@ impl<'s, 'a> Publisher<'s, 'a> {
         Ok(github.upload(&document, &commit, &reference)?)
     }
 
-    fn comment(&mut self, report: &Report) -> io::Result<&'static str> {
+    fn comment(&mut self, scanned: &Scanned) -> io::Result<&'static str> {
         let Session { arguments, surroundings, network, .. } = &*self.session;
         let publish = &arguments.publish;
         let Some(change) = surroundings.event.change().filter(|_| publish.comment != Wanted::Never) else {
             return Ok(Done::Silent.as_str());
         };
-        let speaker = Speaker { surroundings, network, key: &publish.comment_key, when: publish.comment, lead: "" };
+        // A change of settings is news, whatever was found.
+        let news = scanned.settings_changed && publish.comment == Wanted::OnFindings;
+        let when = if news { Wanted::Always } else { publish.comment };
+        let clean = !scanned.incomplete && comment::is_clean(&scanned.report);
+        let speaker = Speaker { surroundings, network, key: &publish.comment_key, when, clean, lead: "" };
         let done = match change.number {
-            Some(number) => speaker.say(report, number, change.head.as_deref()),
+            Some(number) => speaker.say(&scanned.report, number, change.head.as_deref()),
             None => Err(NotDone::Refused("the number of the request is not known".into())),
         };
         match done {
@@ -263,6 +268,7 @@ pub(super) struct Speaker<'a> {
     network: &'a Network,
     key: &'a str,
     when: Wanted,
+    clean: bool,
     lead: &'a str,
 }
 
@@ -295,14 +301,15 @@ impl Speaker<'_> {
     }
 
     fn publish(&self, report: &Report, discussion: &dyn Discussion, limit: usize) -> Result<Done, NotDone> {
-        let body = |resolved: bool| {
+        let body = |again: bool| {
+            let resolved = again && self.clean;
             let lead = if resolved { "All findings of earlier runs are resolved." } else { self.lead };
             let options = markdown::Options { key: self.key, limit, lead };
             let mut text = Vec::new();
             // Writing to memory fails only if the template does, which a test would have shown.
             markdown::write(report, &options, &mut text).map(|()| String::from_utf8_lossy(&text).into_owned())
         };
-        Ok(comment::publish(discussion, self.key, report, self.when, |resolved| body(resolved).unwrap_or_default())?)
+        Ok(comment::publish(discussion, self.key, report, self.when, |again| body(again).unwrap_or_default())?)
     }
 }
 
@@ -346,7 +353,7 @@ pub(super) fn from_saved(
     };
     decisions.note("comment", format!("on request {number}"), "its head is checked again");
     let lead = "From the report of a run without rights here: what it says is that run's word.";
-    let speaker =
-        Speaker { surroundings, network: &network, key: &arguments.comment_key, when: arguments.comment, lead };
+    let (key, when, clean) = (&*arguments.comment_key, arguments.comment, comment::is_clean(report));
+    let speaker = Speaker { surroundings, network: &network, key, when, clean, lead };
     speaker.say(report, number, Some(&head))
 }

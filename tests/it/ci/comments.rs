@@ -66,6 +66,14 @@ fn a_clean_run_says_nothing_unless_asked_to() {
 }
 
 #[test]
+fn a_change_of_settings_is_told_whatever_was_found() {
+    let remote = Remote::with(|feature| feature.write(".modelaudit.toml", "strict = false\n"));
+    let server = Server::start(&remote.feature);
+    assert_eq!(run(&remote, &server, &[]).output("comment"), "created");
+    assert!(server.comments()[0].1.contains("touches the settings"), "{}", server.comments()[0].1);
+}
+
+#[test]
 fn each_key_has_its_comment_and_no_more_than_one() {
     let remote = Remote::new();
     let server = Server::start(&remote.feature);
