@@ -1,11 +1,17 @@
 //! The command line: types only. Help, completions and the manual page are generated from them.
 
+mod baseline;
+mod ci;
+
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub use baseline::{Baseline, BaselineAction, BaselineScan, Decision};
+pub use ci::{Ci, CiAction, CiComment, CiWhat, Extent, Fetch, Host, Lfs, Pipeline, Publish, Upload, Wanted};
 
 use crate::config::{Flags, nearest};
 
@@ -55,14 +61,18 @@ pub enum Color {
 pub enum Command {
     /// Scan files, folders and archives
     Scan(Box<Scan>),
+    /// Scan what a pipeline is about, and tell its host
+    Ci(Box<Ci>),
     /// Print a saved JSON report in another format
-    Render(Render),
+    Render(Box<Render>),
     /// Print what one file contains, without verdicts
     Inspect(Inspect),
     /// List all rules, or explain one
     Rules(Rules),
     /// List the formats that are read
     Formats(Formats),
+    /// Accept findings with a reason, and list decisions that are out of date
+    Baseline(Baseline),
     /// Print what this build can do and which settings are in force
     Doctor(Doctor),
     /// Write, validate or print the configuration
@@ -226,6 +236,9 @@ pub struct RuleFlags {
     /// Report names that contain this text or match this glob; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub blacklist: Vec<String>,
+    /// Findings that this file accepts do not count; `modelaudit baseline` writes it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
     /// Fail also when a file was not read whole for whatever reason
     #[arg(long)]
     pub strict: bool,
@@ -276,18 +289,49 @@ pub struct Output {
     /// Version of the CycloneDX specification to follow
     #[arg(long, value_name = "VERSION", default_value = "1.6")]
     pub sbom_version: SbomVersion,
+    /// Add the properties that a consumer asks for to the bill of materials
+    #[arg(long, value_name = "CONSUMER")]
+    pub sbom_profile: Option<SbomProfile>,
     /// Also write the JSON report to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Vec<PathBuf>,
     /// Also write Markdown to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub markdown: Vec<PathBuf>,
+    /// Also write GitLab's SAST report to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub gitlab_sast: Vec<PathBuf>,
+    /// Also write GitLab's Code Quality report to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub gitlab_codequality: Vec<PathBuf>,
+    /// Also write `JUnit` XML to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Vec<PathBuf>,
+    /// Keep suppressed findings in SARIF, marked; GitHub opens alerts for them all the same
+    #[arg(long)]
+    pub sarif_include_suppressed: bool,
     /// Show no progress
     #[arg(long)]
     pub no_progress: bool,
     /// Leave out times, so that equal input gives equal bytes
     #[arg(long)]
     pub reproducible: bool,
+}
+
+impl Output {
+    /// Every file that was asked for beside the main output.
+    pub fn files(&self) -> impl Iterator<Item = (OutputFormat, &Path)> {
+        let lists = [
+            (OutputFormat::Sarif, &self.sarif),
+            (OutputFormat::Cyclonedx, &self.sbom),
+            (OutputFormat::Json, &self.json),
+            (OutputFormat::Markdown, &self.markdown),
+            (OutputFormat::GitlabSast, &self.gitlab_sast),
+            (OutputFormat::GitlabCodequality, &self.gitlab_codequality),
+            (OutputFormat::Junit, &self.junit),
+        ];
+        lists.into_iter().flat_map(|(format, paths)| paths.iter().map(move |path| (format, path.as_path())))
+    }
 }
 
 /// The formats of a report.
@@ -305,6 +349,21 @@ pub enum OutputFormat {
     Cyclonedx,
     /// For comments and summaries.
     Markdown,
+    /// GitLab SAST, schema 15.2.
+    GitlabSast,
+    /// GitLab Code Quality.
+    GitlabCodequality,
+    /// Workflow commands of GitHub Actions.
+    Github,
+    /// `JUnit` XML.
+    Junit,
+}
+
+/// Consumers of the bill of materials that ask for properties of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SbomProfile {
+    /// GitLab's dependency list.
+    Gitlab,
 }
 
 /// Versions of the CycloneDX specification.
@@ -328,18 +387,9 @@ pub struct Render {
     /// The saved report, `-` for standard input; checked strictly, it may come from an untrusted fork
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub from: PathBuf,
-    /// Format to print
-    #[arg(short, long, value_name = "FORMAT")]
-    pub format: OutputFormat,
-    /// Write to this file [default: standard output]
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-    /// Version of the CycloneDX specification to follow
-    #[arg(long, value_name = "VERSION", default_value = "1.6")]
-    pub sbom_version: SbomVersion,
-    /// Leave out times, so that equal input gives equal bytes
-    #[arg(long)]
-    pub reproducible: bool,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `modelaudit inspect`
@@ -456,6 +506,7 @@ fn flags(rules: &RuleFlags, limits: &LimitFlags, what: &What) -> Flags {
     Flags {
         config: rules.config.clone(),
         no_config: rules.no_config,
+        baseline: rules.baseline.clone(),
         fail_on: rules.fail_on.clone(),
         strict: rules.strict,
         skip_payload: limits.skip_payload,

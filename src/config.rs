@@ -15,13 +15,13 @@ mod layer;
 mod value;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{ConfigError, Mistake, Source, nearest};
-pub use find::Environment;
+pub use find::{Environment, Project};
 pub use layer::{GlobalRule, IgnoreEntry, Sourced, SuppressEntry};
-pub use value::PathGlob;
+pub use value::{PathGlob, parse_date};
 
 use crate::bytes::Limits;
 use crate::finding::Severity;
@@ -38,6 +38,8 @@ pub struct Flags {
     pub config: Option<PathBuf>,
     /// `--no-config`.
     pub no_config: bool,
+    /// `--baseline`.
+    pub baseline: Option<PathBuf>,
     /// `--fail-on`.
     pub fail_on: Option<String>,
     /// `--strict`.
@@ -162,7 +164,17 @@ impl Settings {
                 notes.push(format!("{} was not read: {name} comes first", path.display()));
             }
         }
-        let mut settings = Self::merge([from_flags, from_env, from_file]);
+        let from_baseline = match &flags.baseline {
+            None => Layer::default(),
+            Some(path) => {
+                let text = find::baseline(env, path)?;
+                // Reports name the place, and no folder of this machine.
+                let below = path.strip_prefix(&env.directory).ok().or_else(|| path.is_relative().then_some(path));
+                let name = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+                file::read(&mut checks, &name.to_string_lossy(), &text, file::Root::Baseline)
+            }
+        };
+        let mut settings = Self::merge([from_flags, from_env, from_file, from_baseline]);
         settings.watchlist = settings.compile_watchlist(&mut checks);
         if settings.skip_payload.value && !settings.blocked_hashes.is_empty() {
             let help = Some("leave out one of the two".to_owned());
@@ -180,7 +192,7 @@ impl Settings {
 
     fn find(flags: &Flags, env: &Environment, checks: &mut Checks<'_>) -> Result<Option<find::Found>, ConfigError> {
         if let Some(path) = &flags.config {
-            return find::named(path).map(Some);
+            return find::named(env, path).map(Some);
         }
         let mut without = flags.no_config;
         if let Some(text) = env.variable("NO_CONFIG").filter(|_| !without) {
@@ -189,13 +201,13 @@ impl Settings {
         }
         match env.variable("CONFIG") {
             _ if without => Ok(None),
-            Some(path) => find::named(path.as_ref()).map(Some),
+            Some(path) => find::named(env, path.as_ref()).map(Some),
             None => find::search(env),
         }
     }
 
     /// Merges layers, the strongest first.
-    fn merge(layers: [Layer; 3]) -> Self {
+    fn merge(layers: [Layer; 4]) -> Self {
         let mut all = Layer::default();
         for layer in layers {
             all.fail_on = all.fail_on.or(layer.fail_on);

@@ -49,6 +49,26 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..)
 }
 
+/// A TOML string of plainly visible characters, none of which could end a Markdown fence.
+#[must_use]
+pub fn toml_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c == '`' || is_hidden(c) => {
+                let _ = write!(out, "\\U{:08x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +82,15 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert_eq!(printable("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn strings_survive_toml() {
+        for text in ["plain/a.pt", "a\"b\\c", "x`\u{202e}\n\u{7f}y", "模型"] {
+            let line = format!("x = {}", toml_string(text));
+            assert!(!line.contains(['`', '\u{202e}', '\n', '\u{7f}']));
+            let table: toml::Table = toml::from_str(&line).unwrap();
+            assert_eq!(table.get("x").and_then(toml::Value::as_str), Some(text));
+        }
     }
 }

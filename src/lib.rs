@@ -13,6 +13,8 @@
 #![recursion_limit = "256"]
 
 pub mod bytes;
+#[cfg(feature = "git")]
+pub mod ci;
 pub mod cli;
 pub mod commands;
 pub mod config;

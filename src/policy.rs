@@ -9,9 +9,9 @@ use crate::bytes::InputName;
 use crate::config::Settings;
 use crate::escape::{self, printable};
 use crate::finding::{Finding, State, fingerprint};
-use crate::report::{Coverage, RuleInfo, Status, Verdict};
+use crate::report::{Coverage, RuleInfo, Status, SuppressionState, Verdict};
 use crate::rules::{Hit, Rule, RuleSet, order};
-use crate::suppress::Suppressions;
+use crate::suppress::{Sought, Suppressions};
 
 /// Longest path that a location repeats, in characters; no file system allows more.
 const MAX_PATH: usize = 4096;
@@ -20,6 +20,17 @@ const MAX_PATH: usize = 4096;
 #[must_use]
 pub fn today() -> Date {
     jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// What is known of the file that a hit is in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileContext<'a> {
+    /// Digest of the top-level file, if it was taken.
+    pub sha256: Option<&'a str>,
+    /// Its path before the change under review renamed it.
+    pub former: Option<&'a str>,
+    /// True for the version before the change: what is suppressed there does not need its suppression.
+    pub base: bool,
 }
 
 /// Decides what hits are worth. One for a run, shared by its threads.
@@ -37,12 +48,12 @@ impl<'s> Policy<'s> {
         Self { settings, rules, suppressions: Suppressions::new(settings, today) }
     }
 
-    /// What a hit is worth and whether it counts. `file_sha256` is the digest of the top-level file, if it was taken.
+    /// What a hit is worth and whether it counts.
     ///
     /// The severity is that of the rule's clause, unless the user gave the rule another. The state is `new`: whoever
     /// compares with a base corrects it.
     #[must_use]
-    pub fn finding(&self, hit: Hit<'_>, file_sha256: Option<&str>) -> Finding {
+    pub fn finding(&self, hit: Hit<'_>, file: &FileContext<'_>) -> Finding {
         let Hit { rule, name, span, related, occurrences, offsets, evidence, mut details, .. } = hit;
         let severity = self.settings.severity.get(&rule.code).map_or(hit.severity, |level| level.value);
         if let Some(span) = span {
@@ -51,6 +62,17 @@ impl<'s> Policy<'s> {
         if offsets.len() > 1 {
             details.insert("positions".into(), offsets.into_iter().map(Json::from).collect());
         }
+        // The identity is taken from the names as stored; what is shown is escaped and capped.
+        let identity = |path: &str| fingerprint(&rule.code, path, &name.members, &evidence);
+        let (own, former) = (identity(&name.path), file.former.map(|path| (path, identity(path))));
+        let sought = Sought {
+            code: &rule.code,
+            path: &name.path,
+            fingerprint: &own,
+            sha256: file.sha256,
+            former: former.as_ref().map(|(path, fingerprint)| (*path, fingerprint.as_str())),
+        };
+        let suppression = self.suppressions.find(&sought, !file.base);
         Finding {
             rule_code: rule.code.clone(),
             rule_name: rule.name.clone(),
@@ -59,9 +81,8 @@ impl<'s> Policy<'s> {
             safety_level: severity.safety_level(),
             message: hit.message,
             location: location(&name, span.map(|span| span.offset)),
-            // The identity is taken from the names as stored; what is shown is escaped and capped.
-            fingerprint: fingerprint(&rule.code, &name.path, &name.members, &evidence),
-            suppression: self.suppressions.find(&rule.code, &name.path, file_sha256),
+            fingerprint: own,
+            suppression,
             members: name.members.iter().map(|member| printable(member, escape::CAP)).collect(),
             path: name.path,
             offset: span.map(|span| span.offset),
@@ -90,7 +111,9 @@ impl<'s> Policy<'s> {
         };
         let unread = |file: &Coverage| match file.status {
             Status::Complete => false,
-            Status::Skipped | Status::Partial => self.settings.strict.value,
+            // What the user excluded is not missing.
+            Status::Skipped => self.settings.strict.value && !self.excluded(file),
+            Status::Partial => self.settings.strict.value,
             Status::Failed => true,
         };
         if findings.iter().any(fails) {
@@ -102,10 +125,21 @@ impl<'s> Policy<'s> {
         }
     }
 
-    /// What the user should know: notes on the settings, on what they suppressed, on suppressions that have expired
-    /// and, if `everything` was scanned, on those that nothing matched.
+    /// True for a file that a glob of the settings leaves out: the reason names the glob.
+    fn excluded(&self, file: &Coverage) -> bool {
+        let glob = file.reason.as_deref().and_then(|reason| reason.strip_prefix("excluded by `")?.strip_suffix('`'));
+        glob.is_some_and(|glob| self.settings.exclude.iter().any(|entry| entry.value.as_str() == glob))
+    }
+
+    /// The suppressions that somebody should look at. `everything`: all files were looked at.
     #[must_use]
-    pub fn notes(&self, findings: &[Finding], everything: bool) -> Vec<String> {
+    pub fn suppressions(&self, everything: bool, coverage: &[Coverage]) -> Vec<SuppressionState> {
+        self.suppressions.states(everything, coverage)
+    }
+
+    /// What the user should know: notes on the settings, on what they suppressed, and on suppressions.
+    #[must_use]
+    pub fn notes(&self, findings: &[Finding], suppressions: &[SuppressionState]) -> Vec<String> {
         let mut notes = self.settings.notes.clone();
         let from_file = |finding: &&Finding| {
             finding.suppression.as_ref().is_some_and(|mark| matches!(mark.source.as_str(), "config" | "ignore"))
@@ -116,7 +150,7 @@ impl<'s> Policy<'s> {
                 (file.file_name().unwrap_or_default().to_string_lossy(), if suppressed > 1 { "s" } else { "" });
             notes.push(format!("{} suppresses {suppressed} finding{s}", printable(&name, escape::CAP)));
         }
-        notes.extend(self.suppressions.notes(everything));
+        notes.extend(self.suppressions.notes(suppressions));
         notes
     }
 

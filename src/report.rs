@@ -156,6 +156,54 @@ pub struct RuleInfo {
     pub prisma: Vec<String>,
 }
 
+/// What is wrong with a suppression, or soon will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuppressionStatus {
+    /// Its last day is over: what it covered counts again.
+    Expired,
+    /// It counts, and its last day is near.
+    Expiring,
+    /// Nothing that was scanned needs it.
+    Unused,
+}
+
+impl SuppressionStatus {
+    /// True if it has no effect any more and should be removed or renewed.
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Expired | Self::Unused)
+    }
+}
+
+/// A suppression that somebody should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuppressionState {
+    /// What is wrong.
+    pub status: SuppressionStatus,
+    /// What kind of list it is in: `config`, `flag`, `environment`, `ignore`, `baseline`.
+    pub source: String,
+    /// Where it stands: `.modelaudit.toml:3:1`.
+    pub place: String,
+    /// Rule codes; empty for any rule.
+    pub rules: Vec<String>,
+    /// Glob on the path.
+    pub path: Option<String>,
+    /// Identity of the finding.
+    pub fingerprint: Option<String>,
+    /// Digest of the file.
+    pub sha256: Option<String>,
+    /// Last day on which it counts, ISO 8601.
+    pub expires: Option<String>,
+    /// The reason that its author gave.
+    pub reason: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Findings that it covers; of an expired one those that count again.
+    pub findings: u64,
+}
+
 /// The words for the whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -216,7 +264,9 @@ pub struct Report {
     pub assets: Vec<Asset>,
     /// One entry a file.
     pub coverage: Vec<Coverage>,
-    /// Problems of the run itself: targets that do not exist, stale suppressions.
+    /// Suppressions that have expired, soon will, or cover nothing.
+    pub suppressions: Vec<SuppressionState>,
+    /// Problems of the run itself: targets that do not exist.
     pub errors: Vec<String>,
     /// Things the user should know that fail nothing.
     pub notes: Vec<String>,

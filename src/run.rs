@@ -3,22 +3,26 @@
 //! Targets are scanned in parallel, one thread each; everything is sorted before the report leaves, so that equal
 //! input gives equal reports whatever the threads did.
 
-use std::collections::{BTreeSet, HashSet};
+mod verdict;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
+
+pub use verdict::Memory;
 
 use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
 use crate::escape::{CAP, printable};
 use crate::finding::{Finding, State};
 use crate::names::NamesTable;
-use crate::policy::Policy;
+use crate::policy::{FileContext, Policy};
 use crate::report::{Asset, Coverage, Report, Status, Tool};
 use crate::rules::{RuleSet, order};
 use crate::scan::{self, Options, Outcome};
-use crate::target::{Plan, Pointed, Target};
+use crate::target::{Blob, Plan, Pointed, Target};
 
 /// Stack of a scanning thread. No parser recurses on its input; this is room for debug builds.
 const STACK: usize = 4 << 20;
@@ -46,6 +50,8 @@ pub struct Run<'a> {
     pub everything: bool,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
+    /// Where verdicts are kept between runs.
+    pub memory: Option<&'a dyn Memory>,
 }
 
 /// What came of one target.
@@ -67,8 +73,9 @@ impl Run<'_> {
     pub fn report(&self, plan: Plan) -> Result<Report, rayon::ThreadPoolBuildError> {
         let (clock, start) = (SystemTime::now(), Instant::now());
         let policy = Policy::new(self.settings, self.rules, crate::policy::today());
-        let scanned = self.scan_all(&plan.targets, &policy)?;
-        let mut report = self.assemble(plan, scanned, &policy);
+        let scanned = self.scan_all(&plan, &policy)?;
+        let gone = plan.removed.iter().flat_map(|blob| self.gone(blob, &policy)).collect();
+        let mut report = self.assemble(plan, scanned, gone, &policy);
         if !self.reproducible {
             report.start_time = clock.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             report.duration = start.elapsed().as_secs_f64();
@@ -76,32 +83,41 @@ impl Run<'_> {
         Ok(report)
     }
 
-    fn scan_all(&self, targets: &[Target], policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {
+    fn scan_all(&self, plan: &Plan, policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {
+        let targets = &plan.targets;
+        let changed = plan.diff.iter().flat_map(|diff| &diff.changed).filter(|change| change.change == "renamed");
+        let former: HashMap<&str, &str> =
+            changed.filter_map(|change| Some((change.path.as_str(), change.from.as_deref()?))).collect();
+        let scan_one = |target: &Target| self.scan_one(target, former.get(target.path.as_str()).copied(), policy);
         // Starting threads would take longer than most single files.
         if targets.len() < 2 {
-            return Ok(targets.iter().map(|target| self.scan_one(target, policy)).collect());
+            return Ok(targets.iter().map(scan_one).collect());
         }
         let threads = self.settings.jobs.value.unwrap_or(0);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build()?;
-        Ok(pool.install(|| targets.par_iter().map(|target| self.scan_one(target, policy)).collect()))
+        Ok(pool.install(|| targets.par_iter().map(scan_one).collect()))
     }
 
-    fn scan_one(&self, target: &Target, policy: &Policy<'_>) -> Scanned {
-        let judge = |outcome: &mut Outcome<'_>| -> Vec<Finding> {
-            let digest = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
-            std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, digest)).collect()
-        };
-        let mut outcome = self.outcome(target.name(), &target.state, target.size, target.given, || target.open());
-        let mut findings = judge(&mut outcome);
+    fn scan_one(&self, target: &Target, former: Option<&str>, policy: &Policy<'_>) -> Scanned {
+        let mut outcome = self.outcome(&target.name(), &target.state, target.size, target.given, || target.open());
+        let mut findings = judged(&mut outcome, policy, former, false);
         let Outcome { coverage, asset, errors, ignored, .. } = outcome;
         let (mut fixed, mut note) = (Vec::new(), None);
-        match target.open_previous() {
+        let previous = if target.unchanged {
+            for finding in &mut findings {
+                finding.state = State::Unchanged;
+            }
+            None
+        } else {
+            target.open_previous()
+        };
+        match previous {
             None => {}
             Some(Ok((_, source))) => {
                 // Under the name that the file has now: a rename alone changes no finding.
                 let mut before =
-                    self.outcome(target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
-                fixed = judge(&mut before);
+                    self.outcome(&target.name(), &Pointed::Plain, source.len(), target.given, || Ok(source));
+                fixed = judged(&mut before, policy, former, true);
                 compare(&mut findings, &mut fixed);
             }
             Some(Err(error)) => {
@@ -113,28 +129,82 @@ impl Run<'_> {
         Scanned { findings, fixed, coverage, asset, errors, note, ignored }
     }
 
+    /// The findings of a file that the head version has no more.
+    fn gone(&self, blob: &Blob, policy: &Policy<'_>) -> Vec<Finding> {
+        let Some(Ok(source)) = blob.open_behind() else { return Vec::new() };
+        let name = InputName::top(&*blob.path);
+        let mut outcome = self.outcome(&name, &Pointed::Plain, source.len(), false, || Ok(source));
+        let mut findings = judged(&mut outcome, policy, None, true);
+        for finding in &mut findings {
+            finding.state = State::Fixed;
+        }
+        findings
+    }
+
     fn outcome(
         &self,
-        name: InputName,
+        name: &InputName,
         state: &Pointed,
         size: u64,
         given: bool,
         open: impl FnOnce() -> std::io::Result<Arc<dyn ReadAt>>,
     ) -> Outcome<'_> {
         if let Pointed::Unresolved { kind, object } = state {
-            return scan::unresolved(self.rules, &name, kind, object, size);
+            // The digest that a pointer states is that of its object, wherever that is.
+            let known = object.strip_prefix("sha256:").and_then(|sha256| self.recalled(sha256, name, given));
+            return known.unwrap_or_else(|| scan::unresolved(self.rules, name, kind, object, size));
         }
-        match open() {
-            Ok(source) => {
-                let options = Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
-                let input = Input { name, source, role: Role::Unknown, extent: Some(0) };
-                scan::scan(self.rules, &options, &input, given)
-            }
-            Err(error) => scan::unopened(self.rules, &name, size, &error),
+        let source = match open() {
+            Ok(source) => source,
+            Err(error) => return scan::unopened(self.rules, name, size, &error),
+        };
+        let sha256 = self.memory.and_then(|_| verdict::digest(&*source));
+        if let Some(known) = sha256.as_deref().and_then(|sha256| self.recalled(sha256, name, given)) {
+            return known;
+        }
+        let input = Input { name: name.clone(), source, role: Role::Unknown, extent: Some(0) };
+        let outcome = scan::scan(self.rules, &self.options(), &input, given);
+        if let (Some(memory), Some(sha256)) = (self.memory, sha256)
+            && let Some(text) = verdict::pack(&outcome, &sha256)
+        {
+            memory.store(&self.key(&sha256, name, given), &text);
+        }
+        outcome
+    }
+
+    fn options(&self) -> Options {
+        Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value }
+    }
+
+    fn key(&self, sha256: &str, name: &InputName, given: bool) -> String {
+        let Settings { globals, blacklist, patterns, blocked_hashes, .. } = self.settings;
+        let mut options = format!("{given} {:?}", self.options());
+        if self.settings.changes_rules() {
+            // The digest of the rules is that of the shipped ones.
+            options += &format!(" {globals:?} {blacklist:?} {patterns:?} {blocked_hashes:?}");
+        }
+        verdict::key(sha256, name, self.rules, &options)
+    }
+
+    /// The verdict that was kept on bytes with a digest.
+    fn recalled(&self, sha256: &str, name: &InputName, given: bool) -> Option<Outcome<'_>> {
+        let text = self.memory?.load(&self.key(sha256, name, given))?;
+        verdict::unpack(&text, name, self.rules)
+    }
+
+    /// True if the verdict on a target's object is known, so that the object itself is not needed.
+    #[must_use]
+    pub fn knows(&self, target: &Target) -> bool {
+        match &target.state {
+            Pointed::Unresolved { object, .. } => object
+                .strip_prefix("sha256:")
+                .is_some_and(|sha256| self.recalled(sha256, &target.name(), target.given).is_some()),
+            Pointed::Plain | Pointed::Resolved { .. } => false,
         }
     }
 
-    fn assemble(&self, plan: Plan, scanned: Vec<Scanned>, policy: &Policy<'_>) -> Report {
+    /// Puts the report together; `fixed` are the findings of files that are gone.
+    fn assemble(&self, plan: Plan, scanned: Vec<Scanned>, mut fixed: Vec<Finding>, policy: &Policy<'_>) -> Report {
         let mut report = Report {
             schema_version: 1,
             tool: Tool {
@@ -157,13 +227,13 @@ impl Run<'_> {
             issues: Vec::new(),
             assets: Vec::new(),
             coverage: plan.skipped,
+            suppressions: Vec::new(),
             errors: plan.errors,
             notes: plan.notes,
             rules: Vec::new(),
         };
         let mut names = BTreeSet::new();
         let mut ignored = HashSet::new();
-        let mut fixed = Vec::new();
         for one in scanned {
             report.issues.extend(one.findings);
             fixed.extend(one.fixed);
@@ -190,7 +260,8 @@ impl Run<'_> {
         report.coverage.sort_by(|a, b| a.path.cmp(&b.path));
         report.assets.sort_by(|a, b| a.path.cmp(&b.path));
         report.errors.sort();
-        report.notes.extend(policy.notes(&report.issues, self.everything));
+        report.suppressions = policy.suppressions(self.everything, &report.coverage);
+        report.notes.extend(policy.notes(&report.issues, &report.suppressions));
         report.verdict = policy.verdict(&report.issues, &report.coverage, &report.errors);
         report.has_errors = !report.errors.is_empty()
             || report.coverage.iter().any(|file| matches!(file.status, Status::Failed | Status::Partial));
@@ -202,6 +273,13 @@ impl Run<'_> {
         }
         report
     }
+}
+
+/// What the hits of an outcome are worth. `former`: the path before the change; `base`: it is the version before.
+fn judged(outcome: &mut Outcome<'_>, policy: &Policy<'_>, former: Option<&str>, base: bool) -> Vec<Finding> {
+    let sha256 = outcome.asset.as_ref().and_then(|asset| asset.sha256.as_deref());
+    let file = FileContext { sha256, former, base };
+    std::mem::take(&mut outcome.hits).into_iter().map(|hit| policy.finding(hit, &file)).collect()
 }
 
 /// Marks findings that the base version has too, and keeps of the base version's only those that are gone.

@@ -172,7 +172,9 @@ fn suppression(entry: &SuppressEntry) -> String {
     let fields = [
         ("rule", entry.rule.as_deref()),
         ("path", entry.path.as_ref().map(PathGlob::as_str)),
+        ("fingerprint", entry.fingerprint.as_deref()),
         ("sha256", entry.sha256.as_deref()),
+        ("finding", entry.finding.as_deref()),
         ("reason", entry.reason.as_deref()),
         ("expires", expires.as_deref()),
         ("owner", entry.owner.as_deref()),

@@ -1,5 +1,8 @@
 //! The commands: each takes what it needs ready-made and prints to the writer that it is given.
 
+pub mod baseline;
+#[cfg(feature = "git")]
+pub mod ci;
 pub mod completions;
 pub mod config;
 pub mod doctor;
@@ -14,9 +17,9 @@ pub mod scan;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
-use crate::cli::{self, Cli, Color, Command, ConfigAction, OutputFormat, SbomVersion, Telling};
+use crate::cli::{self, Cli, Color, Command, ConfigAction, Output, OutputFormat, SbomProfile, SbomVersion, Telling};
 use crate::config::{Environment, Settings};
-use crate::render::{cyclonedx, json, markdown, output, sarif, text};
+use crate::render::{cyclonedx, github, gitlab_codequality, gitlab_sast, json, junit, markdown, output, sarif, text};
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::target;
@@ -29,6 +32,10 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
     let telling = &command_line.telling;
     match &command_line.command {
         Command::Scan(scan) => scan::run(scan, telling),
+        #[cfg(feature = "git")]
+        Command::Ci(arguments) => ci::run(arguments, telling),
+        #[cfg(not(feature = "git"))]
+        Command::Ci(_) => Err(target::TargetError::NoGitSupport.into()),
         Command::Render(render) => rendered(render, telling),
         Command::Inspect(arguments) => inspected(&arguments.file, telling),
         Command::Rules(arguments) => {
@@ -36,6 +43,14 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
             printed(|out| rules::run(RuleSet::shipped(), rule, format, width(), color(telling), out))
         }
         Command::Formats(arguments) => printed(|out| Ok(formats::run(arguments.format, width(), color(telling), out)?)),
+        Command::Baseline(command) => {
+            let mut code = 0;
+            let printed = printed(|out| {
+                code = baseline::run(&command.action, telling.quiet, out)?;
+                Ok(())
+            })?;
+            Ok(code.max(printed))
+        }
         Command::Doctor(doctor) => examined(doctor),
         Command::Config(config) => configured(&config.action),
         Command::Completions { shell } => printed(|out| Ok(completions::run(*shell, out)?)),
@@ -44,12 +59,8 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
 }
 
 fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
-    let look = Look::new(telling, arguments.output.is_none())
-        .reproducible(arguments.reproducible)
-        .sbom(arguments.sbom_version);
-    let report = render::run(&arguments.from, arguments.output.as_deref(), |report, out| {
-        look.print(report, arguments.format, out)
-    })?;
+    let report = render::load(&arguments.from)?;
+    write_reports(&report, &arguments.output, telling)?;
     Ok(report.verdict.exit_code())
 }
 
@@ -107,54 +118,90 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Writes the main output and every other one that was asked for.
+fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow::Result<()> {
+    write_as(report, output, &Look::new(telling, output))
+}
+
+/// As [`write_reports`] with a look of the caller's.
+fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()> {
+    // Files first: a reader of standard output that goes away must not cost them.
+    write_files(report, look, output.files())?;
+    look.print_to(report, output.format, output.output.as_deref())?;
+    // What went wrong is on standard error too when standard output carries data.
+    if output.format != OutputFormat::Text && output.output.is_none() {
+        let mut err = io::stderr().lock();
+        for error in &report.errors {
+            writeln!(err, "error: {}", crate::escape::printable(error, 1000))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes reports to files.
+fn write_files<'p>(
+    report: &Report,
+    look: &Look,
+    files: impl IntoIterator<Item = (OutputFormat, &'p Path)>,
+) -> anyhow::Result<()> {
+    files.into_iter().try_for_each(|(format, path)| look.print_to(report, format, Some(path)))
+}
+
 /// How reports look, for all formats.
 struct Look {
     text: text::Options,
-    sbom: cyclonedx::SpecVersion,
-    reproducible: bool,
+    sarif: sarif::Options,
+    sbom: cyclonedx::Options,
 }
 
 impl Look {
-    fn new(telling: &Telling, to_terminal: bool) -> Self {
+    fn new(telling: &Telling, output: &Output) -> Self {
         let verbosity = match (telling.quiet, telling.verbose) {
             (true, _) => text::Verbosity::Quiet,
             (false, 0) => text::Verbosity::Normal,
             (false, _) => text::Verbosity::Verbose,
         };
         let color = match telling.color {
-            Color::Auto => to_terminal && color(telling),
+            Color::Auto => output.output.is_none() && color(telling),
             Color::Always => true,
             Color::Never => false,
         };
         let text = text::Options { color, verbosity, width: width() };
-        Self { text, sbom: cyclonedx::SpecVersion::default(), reproducible: false }
-    }
-
-    fn reproducible(self, reproducible: bool) -> Self {
-        Self { reproducible, ..self }
-    }
-
-    fn sbom(self, version: SbomVersion) -> Self {
-        let sbom = match version {
-            SbomVersion::V1_5 => cyclonedx::SpecVersion::V1_5,
-            SbomVersion::V1_6 => cyclonedx::SpecVersion::V1_6,
-            SbomVersion::V1_7 => cyclonedx::SpecVersion::V1_7,
+        let sarif = sarif::Options { include_suppressed: output.sarif_include_suppressed, ..sarif::Options::default() };
+        let sbom = cyclonedx::Options {
+            version: match output.sbom_version {
+                SbomVersion::V1_5 => cyclonedx::SpecVersion::V1_5,
+                SbomVersion::V1_6 => cyclonedx::SpecVersion::V1_6,
+                SbomVersion::V1_7 => cyclonedx::SpecVersion::V1_7,
+            },
+            reproducible: output.reproducible,
+            timestamp: variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok()),
+            name: None,
+            gitlab: output.sbom_profile == Some(SbomProfile::Gitlab),
         };
-        Self { sbom, ..self }
+        Self { text, sarif, sbom }
+    }
+
+    /// Under a name that tells several uploads of one repository apart.
+    #[cfg(feature = "git")]
+    fn category(mut self, category: Option<String>) -> Self {
+        self.sarif.category = category;
+        self
     }
 
     fn print(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
         match format {
             OutputFormat::Text => text::write(report, &self.text, out),
             OutputFormat::Json => json::write(report, out),
-            OutputFormat::Sarif => sarif::write(report, &sarif::Options::default(), out),
-            OutputFormat::Cyclonedx => {
-                let timestamp = variable("SOURCE_DATE_EPOCH").and_then(|seconds| seconds.parse().ok());
-                let (version, reproducible) = (self.sbom, self.reproducible);
-                let options = cyclonedx::Options { version, reproducible, timestamp, name: None };
-                cyclonedx::write(report, &options, out)
-            }
+            OutputFormat::Sarif => sarif::write(report, &self.sarif, out),
+            OutputFormat::Cyclonedx => cyclonedx::write(report, &self.sbom, out),
             OutputFormat::Markdown => markdown::write(report, &markdown::Options::default(), out),
+            OutputFormat::GitlabSast => gitlab_sast::write(report, &gitlab_sast::Options::default(), out),
+            OutputFormat::GitlabCodequality => {
+                gitlab_codequality::write(report, &gitlab_codequality::Options::default(), out)
+            }
+            OutputFormat::Github => github::write(report, &github::Options::default(), out),
+            OutputFormat::Junit => junit::write(report, &junit::Options::default(), out),
         }
     }
 

@@ -5,34 +5,16 @@
 //! this build.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-
-use anyhow::Context as _;
 
 use crate::escape::{CAP, printable};
 use crate::finding::Finding;
-use crate::render::{json, output};
+use crate::render::json;
 use crate::report::Report;
 use crate::rules::RuleSet;
 
-/// Reads the report `from` (`-`: standard input) and prints it with `print` to `to` (None or `-`: standard output).
-/// Returns the report for its verdict.
-///
-/// # Errors
-/// The file cannot be read, is not a report, or the output cannot be written.
-pub fn run(
-    from: &Path,
-    to: Option<&Path>,
-    print: impl FnOnce(&Report, &mut dyn Write) -> io::Result<()>,
-) -> anyhow::Result<Report> {
-    let report = load(from)?;
-    let name = to.map_or_else(|| "standard output".into(), |path| path.display().to_string());
-    output::to_file(to, |out| print(&report, out)).with_context(|| format!("cannot write {name}"))?;
-    Ok(report)
-}
-
-/// Reads a saved report and checks it.
+/// Reads a saved report (`-`: from standard input) and checks it.
 ///
 /// # Errors
 /// The file cannot be read or is not a report.

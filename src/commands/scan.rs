@@ -1,14 +1,13 @@
 //! `modelaudit scan`: settings, targets, a run, reports, and the exit code that the report's verdict gives.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Look;
-use crate::cli::{self, OutputFormat, Telling};
-use crate::config::{Environment, Settings};
+use crate::cli::{self, Telling, What};
+use crate::config::{Environment, Flags, Settings};
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
@@ -22,30 +21,44 @@ const WORTH_A_BAR: u64 = 256 << 20;
 /// # Errors
 /// The settings or the targets make no sense, or a report could not be written.
 pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
-    let env = Environment::read()?;
-    let shipped = RuleSet::shipped();
-    let settings = Settings::load(&arguments.flags(), &env, shipped)?;
-    let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
-    let rules = own.as_ref().unwrap_or(shipped);
-    let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(super::variable) };
-    let request = request(arguments, &settings, &context)?;
-    let plan = target::resolve(&request, &context)?;
-    let bar = Bar::new(&plan, arguments.output.no_progress || telling.quiet);
-    let run = Run {
-        settings: &settings,
-        rules,
-        reproducible: arguments.output.reproducible,
-        everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
-        progress: &bar,
-    };
-    let report = run.report(plan)?;
-    bar.0.finish_and_clear();
-    write(&report, arguments, telling)?;
+    let output = &arguments.output;
+    let (what, flags, bare) = (&arguments.what, arguments.flags(), output.no_progress || telling.quiet);
+    let (report, _) = scanned(what, &flags, bare, output.reproducible)?;
+    super::write_reports(&report, output, telling)?;
     Ok(report.verdict.exit_code())
 }
 
-fn request(arguments: &cli::Scan, settings: &Settings, context: &Context) -> anyhow::Result<Request> {
-    let what = &arguments.what;
+/// Scans, for a command that has other uses for the report; `bare`: without progress.
+///
+/// # Errors
+/// The settings or the targets make no sense.
+pub(super) fn report(what: &What, flags: &Flags, bare: bool) -> anyhow::Result<(Report, Settings)> {
+    scanned(what, flags, bare, true)
+}
+
+fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow::Result<(Report, Settings)> {
+    let env = Environment::read()?;
+    let shipped = RuleSet::shipped();
+    let settings = Settings::load(flags, &env, shipped)?;
+    let own = if settings.changes_rules() { Some(settings.rule_set()?) } else { None };
+    let context = Context { dir: env.directory.clone(), env: GitEnv::from_lookup(super::variable) };
+    let request = request(what, &settings, &context)?;
+    let plan = target::resolve(&request, &context)?;
+    let bar = Bar::new(&plan, bare);
+    let run = Run {
+        settings: &settings,
+        rules: own.as_ref().unwrap_or(shipped),
+        reproducible,
+        everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
+        progress: &bar,
+        memory: None,
+    };
+    let report = run.report(plan)?;
+    bar.0.finish_and_clear();
+    Ok((report, settings))
+}
+
+fn request(what: &What, settings: &Settings, context: &Context) -> anyhow::Result<Request> {
     let is_revision = |text: &str| target::is_revision(&context.dir, text);
     let is_path = |text: &str| context.dir.join(text).exists();
     let (specs, comparison) = what.resolve(is_revision, is_path).map_err(anyhow::Error::msg)?;
@@ -54,12 +67,20 @@ fn request(arguments: &cli::Scan, settings: &Settings, context: &Context) -> any
         None if what.staged => Mode::Staged,
         None => Mode::Paths,
     };
+    Ok(Request { no_ignore: what.no_ignore, ..with_settings(specs, mode, settings)? })
+}
+
+/// A request for some targets with what the settings say of all.
+///
+/// # Errors
+/// A target is not Unicode.
+pub(super) fn with_settings(specs: Vec<PathBuf>, mode: Mode, settings: &Settings) -> anyhow::Result<Request> {
     Ok(Request {
         specs: specs.into_iter().map(spec).collect::<anyhow::Result<_>>()?,
         mode,
         include: settings.include.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
         exclude: settings.exclude.iter().map(|glob| glob.value.as_str().to_owned()).collect(),
-        no_ignore: what.no_ignore,
+        no_ignore: false,
         max_total_size: settings.max_total_size.value,
         max_file_size: settings.max_file_size.value,
     })
@@ -74,38 +95,11 @@ fn spec(path: PathBuf) -> anyhow::Result<String> {
     })
 }
 
-/// Writes the main output and every other one that was asked for.
-fn write(report: &Report, arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<()> {
-    let output = &arguments.output;
-    let look = Look::new(telling, output.output.is_none()).reproducible(output.reproducible).sbom(output.sbom_version);
-    let others = [
-        (OutputFormat::Sarif, &output.sarif),
-        (OutputFormat::Cyclonedx, &output.sbom),
-        (OutputFormat::Json, &output.json),
-        (OutputFormat::Markdown, &output.markdown),
-    ];
-    // Files first: a reader of standard output that goes away must not cost them.
-    for (format, paths) in others {
-        for path in paths {
-            look.print_to(report, format, Some(path))?;
-        }
-    }
-    look.print_to(report, output.format, output.output.as_deref())?;
-    // What went wrong is on standard error too when standard output carries data.
-    if output.format != OutputFormat::Text && output.output.is_none() {
-        let mut err = std::io::stderr().lock();
-        for error in &report.errors {
-            writeln!(err, "error: {}", crate::escape::printable(error, 1000))?;
-        }
-    }
-    Ok(())
-}
-
 /// A bar on standard error with bytes, files and rate, if that is a terminal and the work takes long enough.
-struct Bar(ProgressBar);
+pub(super) struct Bar(pub(super) ProgressBar);
 
 impl Bar {
-    fn new(plan: &Plan, off: bool) -> Self {
+    pub(super) fn new(plan: &Plan, off: bool) -> Self {
         let total: u64 = plan.targets.iter().map(|target| target.size).sum();
         if off || total < WORTH_A_BAR || !std::io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());

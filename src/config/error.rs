@@ -80,6 +80,14 @@ pub enum ConfigError {
         /// Why not.
         what: String,
     },
+    /// The baseline cannot be read.
+    #[error("{}: {what}\n  help: `modelaudit baseline create` makes a baseline", path.display())]
+    NoBaseline {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
     /// Settings are wrong: all of them, in the order of their places.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Mistakes(Vec<Mistake>),

@@ -21,7 +21,7 @@ const LISTS: &[&str] = &["suppress", "include", "exclude", "blacklist", "custom_
 const TABLES: &[&str] =
     &["severity", "ignore", "pickle_rules", "tensorflow_rules", "keras_rules", "severity_thresholds"];
 /// Keys of one entry of `[[suppress]]`.
-const SUPPRESS_KEYS: &[&str] = &["rule", "path", "sha256", "reason", "expires", "owner"];
+const SUPPRESS_KEYS: &[&str] = &["rule", "path", "fingerprint", "sha256", "finding", "reason", "expires", "owner"];
 /// Tables inside `[pickle_rules]`.
 const GLOBAL_LEVELS: &[&str] = &["critical", "high", "medium", "low", "safe"];
 /// Longest reason or owner that reports repeat, in characters.
@@ -37,6 +37,8 @@ pub(super) enum Root {
     File,
     /// `[tool.modelaudit]`, as in `pyproject.toml`.
     Tool,
+    /// The whole file, which holds entries of `[[suppress]]` and nothing else.
+    Baseline,
 }
 
 /// True if `text` is TOML with a `[tool.modelaudit]` table, or is broken and may have one.
@@ -67,6 +69,7 @@ pub(super) fn read(checks: &mut Checks<'_>, path: &str, text: &str, root: Root) 
     if errors.is_empty() {
         match root {
             Root::File => reader.root(table.get_ref()),
+            Root::Baseline => reader.baseline(table.get_ref()),
             Root::Tool => match tool_table(table.get_ref()).map(|value| (value, value.get_ref())) {
                 Some((_, DeValue::Table(table))) => reader.root(table),
                 Some((value, _)) => drop(reader.table("tool.modelaudit", value)),
@@ -118,6 +121,19 @@ impl Reader<'_, '_> {
                 }
             }
         }
+    }
+
+    fn baseline(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let at = self.at(key.span().start);
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("version", DeValue::Integer(version)) if version.to_string() == "1" => {}
+                ("version", _) => self.checks.wrong(&at, "this program reads version 1 of a baseline", None),
+                ("suppress", _) => self.suppress(value),
+                (name, _) => self.checks.unknown(name, " in a baseline", &["version", "suppress"], &at),
+            }
+        }
+        self.layer.suppress.iter_mut().for_each(|entry| entry.baseline = true);
     }
 
     fn wrong_type(&mut self, name: &str, wanted: &str, value: &Value<'_>) {
@@ -283,20 +299,13 @@ impl Reader<'_, '_> {
     }
 
     fn suppress_entry(&mut self, table: &DeTable<'_>, source: &Source) {
-        let mut entry = SuppressEntry {
-            rule: None,
-            path: None,
-            sha256: None,
-            reason: None,
-            expires: None,
-            owner: None,
-            source: source.clone(),
-        };
+        let mut entry = SuppressEntry::new(source.clone());
         let before = self.checks.mistakes.len();
         for (key, value) in table {
             self.suppress_field(&mut entry, key, value);
         }
-        if entry.rule.is_none() && entry.sha256.is_none() && self.checks.mistakes.len() == before {
+        let bound = entry.rule.is_some() || entry.sha256.is_some() || entry.fingerprint.is_some();
+        if !bound && self.checks.mistakes.len() == before {
             let help = "to accept every finding of one file, give its `sha256`".to_owned();
             self.checks.wrong(source, "a suppression needs a `rule`", Some(help));
         }
@@ -327,6 +336,10 @@ impl Reader<'_, '_> {
             "rule" => entry.rule = self.checks.code(text, &at),
             "path" => entry.path = self.checks.value(text, PathGlob::new(text), &at).map(|glob| glob.value),
             "sha256" => entry.sha256 = self.checks.value(text, value::parse_sha256(text), &at).map(|hash| hash.value),
+            "fingerprint" => {
+                entry.fingerprint = self.checks.value(text, value::parse_fingerprint(text), &at).map(|hex| hex.value);
+            }
+            "finding" => entry.finding = Some(printable(text, MAX_REASON)),
             "expires" => entry.expires = self.checks.value(text, value::parse_date(text), &at).map(|date| date.value),
             "reason" => entry.reason = Some(printable(text, MAX_REASON)),
             _ => entry.owner = Some(printable(text, MAX_REASON)),

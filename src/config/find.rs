@@ -13,6 +13,8 @@ use super::layer::{Checks, Layer};
 
 /// Largest configuration file, bytes.
 const MAX_FILE: u64 = 1 << 20;
+/// Largest baseline, bytes: some ten thousand entries.
+const MAX_BASELINE: u64 = 16 << 20;
 /// Names looked for in a project's folders, in this order.
 const PROJECT_NAMES: &[&str] = &[".modelaudit.toml", "pyproject.toml", "modelaudit-security.toml"];
 /// Names looked for in the user's and the machine's folder, in this order.
@@ -30,6 +32,37 @@ pub struct Environment {
     pub directory: PathBuf,
     /// The user's and the machine's folder of configuration.
     pub folders: Vec<PathBuf>,
+    /// The project's files at another version than the one on the disk.
+    pub project: Option<Project>,
+}
+
+/// Files of a project at one version: what is on the disk below its root does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Project {
+    /// The root, canonical.
+    pub root: PathBuf,
+    /// Contents by path from the root, forward slashes.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Project {
+    /// The path from the root, if it is below it.
+    fn inside(&self, path: &Path) -> Option<String> {
+        // As it is spelt first: a link that the version on the disk has in it must not lead out.
+        if let Some(found) = below(&self.root, path).filter(|found| !found.split('/').any(|part| part == "..")) {
+            return Some(found);
+        }
+        // What does not exist on the disk may exist in that version.
+        let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
+        let whole = folder.map_or_else(|| path.to_owned(), |folder| folder.join(path.file_name().unwrap_or_default()));
+        below(&self.root, &whole)
+    }
+}
+
+/// `path` from `root`, forward slashes.
+fn below(root: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(root).ok()?.components();
+    Some(parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/"))
 }
 
 impl Environment {
@@ -50,7 +83,47 @@ impl Environment {
             folders.push(strategy.config_dir().join("modelaudit"));
         }
         folders.push(PathBuf::from("/etc/modelaudit"));
-        Ok(Self { variables, directory: std::env::current_dir()?, folders })
+        Ok(Self { variables, directory: std::env::current_dir()?, folders, project: None })
+    }
+
+    /// Every file of the project at `root` that could be read: where a configuration is looked for, and what the user
+    /// names. Paths from the root, forward slashes.
+    #[must_use]
+    pub fn candidates(&self, root: &Path, named: &[&Path]) -> Vec<String> {
+        let folders = project_folders(&self.directory);
+        let searched = folders.iter().flat_map(|folder| PROJECT_NAMES.iter().map(move |name| folder.join(name)));
+        let variable = self.variable("CONFIG").map(PathBuf::from);
+        let named = named.iter().map(|path| (*path).to_owned()).chain(variable).map(|path| self.directory.join(path));
+        let project = Project { root: root.to_owned(), files: BTreeMap::new() };
+        searched.chain(named).filter_map(|path| project.inside(&path)).collect()
+    }
+
+    /// Whether a file is there, on the disk or in the version that counts.
+    fn has(&self, path: &Path) -> Result<bool, ConfigError> {
+        if let Some(project) = &self.project
+            && let Some(name) = project.inside(path)
+        {
+            return Ok(project.files.contains_key(&name));
+        }
+        if !path.try_exists().unwrap_or(true) {
+            return Ok(false);
+        }
+        // Whoever controls the folder must not hang the run with a pipe.
+        if !path.is_file() {
+            return Err(ConfigError::Unreadable { path: path.to_owned(), what: "not a regular file".to_owned() });
+        }
+        Ok(true)
+    }
+
+    /// The text of a file, from the disk or the version that counts.
+    fn text(&self, path: &Path, limit: u64) -> Result<String, ConfigError> {
+        let fail = |what: &str| ConfigError::Unreadable { path: path.to_owned(), what: what.to_owned() };
+        let whole = self.directory.join(path);
+        let Some((project, name)) = self.project.as_ref().and_then(|one| Some((one, one.inside(&whole)?))) else {
+            return read(path, limit);
+        };
+        let bytes = project.files.get(&name).ok_or_else(|| fail("it is not in the version that counts"))?;
+        decoded(bytes.clone(), limit).map_err(|what| fail(&what))
     }
 
     /// One of our variables without its prefix; an empty one counts as not set.
@@ -67,6 +140,8 @@ impl Environment {
             let key = variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase();
             match key.as_str() {
                 "config" | "no_config" => {}
+                // What an earlier job of the pipeline found.
+                key if key.starts_with("ci_") => {}
                 "severity" => {
                     for part in pieces(text) {
                         pair(&mut layer, checks, part, &at);
@@ -119,9 +194,17 @@ pub(super) struct Found {
 }
 
 /// Reads the file that the user named.
-pub(super) fn named(path: &Path) -> Result<Found, ConfigError> {
+pub(super) fn named(env: &Environment, path: &Path) -> Result<Found, ConfigError> {
     let root = if path.file_name().is_some_and(|name| name == "pyproject.toml") { Root::Tool } else { Root::File };
-    Ok(Found { path: path.to_owned(), text: read(path)?, root, shadowed: Vec::new() })
+    Ok(Found { path: path.to_owned(), text: env.text(path, MAX_FILE)?, root, shadowed: Vec::new() })
+}
+
+/// The text of a baseline.
+pub(super) fn baseline(env: &Environment, path: &Path) -> Result<String, ConfigError> {
+    env.text(path, MAX_BASELINE).map_err(|error| match error {
+        ConfigError::Unreadable { path, what } => ConfigError::NoBaseline { path, what },
+        other => other,
+    })
 }
 
 /// Looks for a file: from the working directory up to the root of its repository, then in the user's folder, then in
@@ -134,15 +217,11 @@ pub(super) fn search(env: &Environment) -> Result<Option<Found>, ConfigError> {
         let mut found: Option<Found> = None;
         for name in names {
             let path = folder.join(name);
-            if !path.try_exists().unwrap_or(true) {
+            if !env.has(&path)? {
                 continue;
             }
-            // Whoever controls the folder must not hang the run with a pipe.
-            if !path.is_file() {
-                return Err(ConfigError::Unreadable { path, what: "not a regular file".to_owned() });
-            }
             let root = if *name == "pyproject.toml" { Root::Tool } else { Root::File };
-            let text = read(&path)?;
+            let text = env.text(&path, MAX_FILE)?;
             if root == Root::Tool && !file::has_tool_table(&text) {
                 continue;
             }
@@ -171,16 +250,20 @@ fn project_folders(directory: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {
     let fail = |what: String| ConfigError::Unreadable { path: path.to_owned(), what };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| fail(error.to_string()))?;
     #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(fail(format!("larger than {MAX_FILE} bytes, so it is no configuration")));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
+    decoded(bytes, limit).map_err(fail)
+}
+
+fn decoded(bytes: Vec<u8>, limit: u64) -> Result<String, String> {
+    if bytes.len() as u64 > limit {
+        return Err(format!("larger than {limit} bytes, so it is no configuration"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| fail("not UTF-8 text".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text".to_owned())?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 

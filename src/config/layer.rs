@@ -41,16 +41,41 @@ pub struct SuppressEntry {
     pub rule: Option<String>,
     /// Path of the file.
     pub path: Option<PathGlob>,
+    /// Identity of the finding, as reports state it.
+    pub fingerprint: Option<String>,
     /// SHA-256 of the whole file, lower-case hex.
     pub sha256: Option<String>,
+    /// What was accepted, in words; nothing compares it.
+    pub finding: Option<String>,
     /// Why it is acceptable.
     pub reason: Option<String>,
     /// Last day on which the entry counts.
     pub expires: Option<Date>,
     /// Who answers for it.
     pub owner: Option<String>,
+    /// True if it stands in a baseline.
+    pub baseline: bool,
     /// Where it stands.
     pub source: Source,
+}
+
+impl SuppressEntry {
+    /// An entry without any condition.
+    #[must_use]
+    pub const fn new(source: Source) -> Self {
+        Self {
+            rule: None,
+            path: None,
+            fingerprint: None,
+            sha256: None,
+            finding: None,
+            reason: None,
+            expires: None,
+            owner: None,
+            baseline: false,
+            source,
+        }
+    }
 }
 
 /// An entry of `[ignore]`: rules that do not count for some files.
@@ -151,19 +176,12 @@ impl Layer {
 
     fn suppress_code(&mut self, checks: &mut Checks<'_>, text: &str, at: &Source) {
         let Some(code) = checks.code(text, at) else { return };
-        let plain = |entry: &SuppressEntry| entry.path.is_none() && entry.sha256.is_none();
+        let plain =
+            |entry: &SuppressEntry| entry.path.is_none() && entry.sha256.is_none() && entry.fingerprint.is_none();
         if self.suppress.iter().any(|entry| plain(entry) && entry.rule.as_deref() == Some(&code)) {
             return checks.twice(text, at);
         }
-        self.suppress.push(SuppressEntry {
-            rule: Some(code),
-            path: None,
-            sha256: None,
-            reason: None,
-            expires: None,
-            owner: None,
-            source: at.clone(),
-        });
+        self.suppress.push(SuppressEntry { rule: Some(code), ..SuppressEntry::new(at.clone()) });
     }
 
     /// Sets the severity of one rule.

@@ -104,11 +104,23 @@ pub(super) fn parse_sha256(text: &str) -> Result<String, String> {
     }
 }
 
+/// Parses the fingerprint of a finding: 32 digits.
+///
+/// # Errors
+/// The sentence says what is expected.
+pub(super) fn parse_fingerprint(text: &str) -> Result<String, String> {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match text.len() == 32 && text.bytes().all(digit) {
+        true => Ok(text.to_owned()),
+        false => Err("not a fingerprint: copy the 32 digits from a report".to_owned()),
+    }
+}
+
 /// Parses a calendar day, `2027-01-31`.
 ///
 /// # Errors
 /// The sentence says what is expected.
-pub(super) fn parse_date(text: &str) -> Result<Date, String> {
+pub fn parse_date(text: &str) -> Result<Date, String> {
     // The parser of dates also takes a time after the day; a suppression ends with a day.
     let date = (text.len() == 10).then(|| text.parse().ok()).flatten();
     date.ok_or_else(|| "not a day: write it as 2027-01-31".to_owned())
@@ -151,6 +163,20 @@ impl PathGlob {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.pattern
+    }
+
+    /// A pattern that matches the file `path` and, if it is in a folder, no other.
+    ///
+    /// # Errors
+    /// The sentence says why there is none.
+    pub fn exactly(path: &str) -> Result<Self, String> {
+        Self::new(&globset::escape(path))
+    }
+
+    /// True if the pattern was made for this path.
+    #[must_use]
+    pub fn is_exactly(&self, path: &str) -> bool {
+        self.pattern == globset::escape(path)
     }
 
     /// True if the pattern matches this path.

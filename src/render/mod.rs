@@ -4,13 +4,19 @@
 //! else wrote, so every text is escaped and cut to what the consumer takes.
 
 pub mod cyclonedx;
+pub mod github;
+pub mod gitlab_codequality;
+pub mod gitlab_sast;
+mod groups;
 pub mod json;
+pub mod junit;
 mod links;
 pub mod markdown;
 mod media;
 pub mod output;
 pub(crate) mod page;
-mod phrase;
+pub(crate) mod phrase;
+mod room;
 pub mod sarif;
 pub mod text;
 mod time;

@@ -1,5 +1,6 @@
 //! Lines on a page of a fixed width: wrapped, indented, styled where the caller wants that.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anstyle::Style;
@@ -29,7 +30,7 @@ impl<'w> Page<'w> {
     /// One line, however long: names of files are for copying.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         self.blank = false;
-        writeln!(self.out, "{}", text.trim_end())
+        writeln!(self.out, "{}", inert(text.trim_end()))
     }
 
     /// One line in one style.
@@ -134,6 +135,16 @@ impl<'w> Page<'w> {
     }
 }
 
+/// The line with the marks spelt out that make hosts of CI obey a line of a log: names of files begin lines.
+pub(crate) fn inert(line: &str) -> Cow<'_, str> {
+    let begins = line.trim_start().starts_with("::");
+    if !begins && !line.contains("##[") && !line.contains("##vso[") {
+        return Cow::Borrowed(line);
+    }
+    let line = if begins { line.replacen("::", "\\u{3a}:", 1) } else { line.to_owned() };
+    Cow::Owned(line.replace("##[", "\\u{23}#[").replace("##vso[", "\\u{23}#vso["))
+}
+
 /// `text` in lines of at most `first` and then `rest` columns, broken at spaces; a word longer than a line is broken
 /// inside. A first line of no columns stays empty.
 fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
@@ -171,6 +182,13 @@ fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_no_commands_of_a_host() {
+        assert_eq!(inert("  ::error::x"), "  \\u{3a}:error::x");
+        assert_eq!(inert("a ##[group]x ##vso[task]"), "a \\u{23}#[group]x \\u{23}#vso[task]");
+        assert_eq!(inert("std::fs"), "std::fs");
+    }
 
     #[test]
     fn words_wrap_and_long_words_break() {

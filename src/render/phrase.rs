@@ -29,9 +29,13 @@ pub(super) fn place(finding: &Finding) -> Option<String> {
     Some(format!("{offset:#x} ({offset}){length}"))
 }
 
-/// `1 file`, `2 files`.
-pub(super) fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+/// `1 file`, `2 files`, `2 entries`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
 }
 
 /// A size in decimal units: `74 B`, `1.2 GB`.

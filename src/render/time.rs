@@ -13,6 +13,13 @@ pub(super) fn utc(seconds: f64) -> Option<String> {
     Timestamp::from_millisecond(milliseconds).ok().map(|time| time.to_string())
 }
 
+/// Like `utc` but to the second and without a zone, as GitLab wants it. It must always be there: reproducible reports
+/// state 1970.
+pub(super) fn plain(seconds: f64) -> String {
+    let full = utc(seconds).unwrap_or_else(|| "1970-01-01T00:00:00".to_owned());
+    full.chars().take(19).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +29,7 @@ mod tests {
         assert_eq!(utc(1_750_168_822.481_906).as_deref(), Some("2025-06-17T14:00:22.481Z"));
         assert_eq!(utc(0.0), None);
         assert_eq!(utc(f64::NAN), None);
+        assert_eq!(plain(1_750_168_822.481_906), "2025-06-17T14:00:22");
+        assert_eq!(plain(0.0), "1970-01-01T00:00:00");
     }
 }

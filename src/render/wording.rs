@@ -1,6 +1,15 @@
 //! Text on its way to a consumer: escaped, cut, and without links that a scanned file could smuggle in.
 
+use std::fmt::Write as _;
+
 use crate::escape;
+use crate::finding::Finding;
+
+/// Characters of a member's name in a sentence.
+pub(super) const NAME: usize = 200;
+
+/// Characters of a path.
+const PATH: usize = 1_000;
 
 /// One line of at most `cap` characters.
 pub(super) fn line(text: &str, cap: usize) -> String {
@@ -22,6 +31,42 @@ pub(super) fn prose(text: &str, cap: usize) -> String {
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// A finding in at most `cap` characters: one sentence that stands alone as a title, then where.
+pub(super) fn headline(finding: &Finding, cap: usize) -> String {
+    let mut message = String::new();
+    if let Some(member) = finding.members.last() {
+        message.push_str(&unlinked(member, NAME));
+        message.push_str(": ");
+    }
+    message.push_str(&sentence(&unlinked(&finding.message, cap)));
+    let mut tail = String::new();
+    if let Some(offset) = finding.offset {
+        // Writing to a string cannot fail.
+        let _ = write!(tail, " At byte {offset}.");
+    }
+    if finding.occurrences > 1 {
+        let _ = write!(tail, " Occurs {} times.", finding.occurrences);
+    }
+    let head = cap.saturating_sub(tail.chars().count());
+    unlinked(&message, head) + &tail
+}
+
+/// A path for a consumer that links it to a file of the repository. One that would climb out of the root, or start at
+/// another, becomes a single opaque name.
+pub(super) fn file(path: &str) -> String {
+    // Folders that were left out end with one.
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let climbs = path.split('/').any(|segment| matches!(segment, "" | "." | ".."));
+    let path = if climbs { format!("_{}", path.replace('/', "%2F")) } else { path.to_owned() };
+    line(&path, PATH)
+}
+
+/// `text` on one line of at most `cap` characters; `unknown` if there is none.
+pub(super) fn word(text: &str, cap: usize) -> String {
+    let text = line(text.trim(), cap);
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 /// What people call a place in a file: its path and the chain of members in it, outermost first.
@@ -49,6 +94,16 @@ mod tests {
         assert_eq!(line(&"\u{202e}".repeat(50), 20).chars().count(), 20);
         assert_eq!(prose(&"a\n".repeat(50), 20).chars().count(), 20);
         assert_eq!(unlinked("[x](http://a)", 20), "[x] (http://a)");
+    }
+
+    #[test]
+    fn files_stay_below_the_root() {
+        assert_eq!(file("models/a b.pt"), "models/a b.pt");
+        assert_eq!(file("../../etc/passwd"), "_..%2F..%2Fetc%2Fpasswd");
+        assert_eq!(file("/abs"), "_%2Fabs");
+        assert_eq!(file("third_party/"), "third_party");
+        assert_eq!(file("/"), "_");
+        assert_eq!(file(&"x".repeat(5_000)).chars().count(), PATH);
     }
 
     #[test]

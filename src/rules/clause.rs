@@ -8,6 +8,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::Regex;
 use serde_json::Value as Json;
 
+use super::aliases::{canonical, from_python2};
 use super::globals::{GlobalEntry, GlobalTable};
 use super::known::Use;
 use super::set::Set;
@@ -281,6 +282,21 @@ impl<'f> View<'f> {
         });
         let first = parts.next().unwrap_or_default();
         parts.fold(first, |key, part| key + "\u{1f}" + &part)
+    }
+
+    /// [`View::key`] across re-serialisation: a name of Python counts under its public spelling, for another protocol
+    /// or system writes another one of the same object.
+    pub(super) fn identity(&self) -> String {
+        let (module, function, protocol) = match *self.fact {
+            Fact::Global { module, function, protocol, .. } | Fact::Dormant { module, function, protocol, .. } => {
+                (module, function, protocol)
+            }
+            Fact::CodeReference { module, function, python2, .. } => (module, function, if python2 { 2 } else { 4 }),
+            _ => return self.key(),
+        };
+        let mapped = if protocol < 3 { from_python2(module, function) } else { None };
+        let (module, function) = mapped.unwrap_or((module, Cow::Borrowed(function)));
+        format!("{}\u{1f}{function}", canonical(module))
     }
 }
 

@@ -236,7 +236,7 @@ impl<'r> Judge<'r> {
                 related,
                 occurrences: count,
                 offsets: location.span.map(|span| span.offset).into_iter().collect(),
-                evidence: slot.2,
+                evidence: if clause.form == Form::Group { String::new() } else { view.identity() },
             },
             clause,
             set: view.global.map(|entry| entry.set),

@@ -17,16 +17,24 @@ use super::{GitEnv, TargetError, store};
 const MAX_PAYLOAD: u64 = 32 << 20;
 
 /// Two versions to compare.
-#[derive(Debug)]
-pub(super) struct Comparison {
+#[derive(Debug, Clone)]
+pub struct Comparison {
     /// Base revision as given or found.
-    pub(super) base: Option<String>,
+    pub base: Option<String>,
+    /// Who names it: a flag, an event, a variable.
+    pub source: &'static str,
+    /// The commit that the base names, if this clone has it.
+    pub base_id: Option<String>,
     /// Commit to compare with; None: scan everything, and `full_scan_reason` says why.
-    pub(super) merge_base: Option<String>,
+    pub merge_base: Option<String>,
+    /// False if this clone has no merge base of the two, so that `merge_base` is the base itself.
+    pub connected: bool,
     /// Commit to scan.
-    pub(super) head: String,
-    pub(super) full_scan_reason: Option<String>,
-    pub(super) notes: Vec<String>,
+    pub head: String,
+    /// Why there is nothing to compare with.
+    pub full_scan_reason: Option<String>,
+    /// What the user should know.
+    pub notes: Vec<String>,
 }
 
 /// A base that someone names, under names that are tried in turn.
@@ -53,28 +61,39 @@ pub(super) fn find(
         });
     };
     let search = Search { repository, env, head: &head_id, is_checkout: head.is_none() && pushed.is_none() };
-    let outcome = match base {
+    let (source, outcome) = match base {
         // A clone for CI often has a branch of the remote only.
         Some(base) => match named(repository, base).or_else(|| named(repository, &format!("origin/{base}"))) {
-            Some(found) => Ok(found),
+            Some(found) => ("given", Ok(found)),
             None if repository.is_shallow() => {
                 let help = fetch(base);
-                Err((Some(base.to_owned()), format!("the base `{base}` is not in this shallow clone; {help}")))
+                let reason = format!("the base `{base}` is not in this shallow clone; {help}");
+                ("given", Err((Some(base.to_owned()), reason)))
             }
             None => return Err(TargetError::UnknownRevision { revision: base.to_owned() }),
         },
         None => search.find(),
     };
-    let mut comparison =
-        Comparison { base: None, merge_base: None, head: head_id, full_scan_reason: None, notes: Vec::new() };
+    let mut comparison = Comparison {
+        base: None,
+        source,
+        base_id: None,
+        merge_base: None,
+        connected: true,
+        head: head_id,
+        full_scan_reason: None,
+        notes: Vec::new(),
+    };
     match outcome {
         Ok((name, id)) => {
+            comparison.base_id = Some(id.clone());
             comparison.merge_base = repository.merge_base(&id, &comparison.head)?;
             if comparison.merge_base.is_none() {
                 comparison.notes.push(format!(
                     "this clone has no merge base of `{name}` and `{head_name}`: compared with `{name}` itself, so that files that only `{name}` changed count as changed"
                 ));
                 comparison.merge_base = Some(id);
+                comparison.connected = false;
             }
             comparison.base = Some(name);
         }
@@ -127,22 +146,23 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn find(&self) -> Outcome {
+    fn find(&self) -> (&'static str, Outcome) {
         let stated = self.hook().or_else(|| self.github()).or_else(|| self.other_hosts()).or_else(|| self.queue());
-        let Some(stated) = stated else { return self.local() };
+        let Some(stated) = stated else { return ("the branch and its remote", self.local()) };
+        let source = stated.source;
         for revision in &stated.revisions {
             if let Some(id) = valid(self.repository, revision) {
-                return Ok((revision.clone(), id));
+                return (source, Ok((revision.clone(), id)));
             }
         }
-        let source = stated.source;
-        Err(match stated.revisions.first() {
+        let missing = match stated.revisions.first() {
             None => (None, format!("{source} names no base")),
             Some(first) => {
                 let help = fetch(first);
                 (Some(first.clone()), format!("the base `{first}` ({source}) is not in this clone; {help}"))
             }
-        })
+        };
+        (source, Err(missing))
     }
 
     fn hook(&self) -> Option<Stated> {
@@ -193,7 +213,9 @@ impl Search<'_> {
     fn other_hosts(&self) -> Option<Stated> {
         let get = |name| self.env.get(name);
         let mut revisions: Vec<String> = Vec::new();
-        let commits = ["CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_SHA"];
+        // The first is set in pipelines for merged results only, whose head has the target branch in it: there the
+        // second, which stays as it was when the request was opened or pushed to, would count that branch's changes.
+        let commits = ["CI_MERGE_REQUEST_TARGET_BRANCH_SHA", "CI_MERGE_REQUEST_DIFF_BASE_SHA"];
         revisions.extend(commits.into_iter().filter_map(get).map(str::to_owned));
         let branches = [
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",

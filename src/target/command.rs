@@ -1,8 +1,8 @@
 //! The `git` program: reads the repositories that the library cannot open (SHA-256, partial clones, reftables), and
 //! streams blobs that are too large for memory.
 //!
-//! Only plumbing with fixed options: no hooks, no monitors, no filters, no pager, no network. Revisions never start
-//! with `-` (checked where they come in), and paths cross only separated by NUL.
+//! Only plumbing with fixed options: no hooks, no monitors, no filters, no pager, and no network but where a pipeline
+//! asks for it. Revisions never start with `-` (checked where they come in), and paths cross only separated by NUL.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::TargetError;
 use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side};
+use super::history::parents;
 use crate::bytes::{ReadAt, Spool};
 
 /// A repository read through the `git` program.
@@ -42,20 +43,38 @@ impl Git {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that runs git")]
+    /// On the same, called in the worktree.
+    pub(super) fn in_worktree(git_dir: &Path, root: &Path) -> Self {
+        Self { store: Some(git_dir.to_path_buf()), dir: root.to_path_buf(), index_file: None }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.bare(&["protocol.allow=never"]);
+        command.env("GIT_NO_LAZY_FETCH", "1").args(args);
+        command
+    }
+
+    /// A call that may use the network: `fetch`, `lfs`. It gives up when nothing comes for half a minute, never asks
+    /// for a password, and knows no transport that runs programs.
+    pub(super) fn network(&self, args: &[&str]) -> Command {
+        let slow = ["http.lowSpeedLimit=1", "http.lowSpeedTime=30"];
+        let mut command = self.bare(&[&slow[..], &["protocol.ext.allow=never"]].concat());
+        command.args(args);
+        command
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that runs git")]
+    fn bare(&self, more: &[&str]) -> Command {
         let mut command = Command::new("git");
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF", "GIT_TRACE", "GIT_PREFIX"] {
             command.env_remove(name);
         }
         command.args(["--no-pager", "--no-optional-locks", "-C"]).arg(&self.dir);
-        for setting in [
-            "core.fsmonitor=false",
-            "core.hooksPath=/dev/null",
-            "core.quotePath=false",
-            "protocol.allow=never",
-            "core.bigFileThreshold=8m",
-        ] {
+        for setting in
+            ["core.fsmonitor=false", "core.hooksPath=/dev/null", "core.quotePath=false", "core.bigFileThreshold=8m"]
+                .iter()
+                .chain(more)
+        {
             command.args(["-c", setting]);
         }
         if let Some(git_dir) = &self.store {
@@ -64,8 +83,8 @@ impl Git {
         if let Some(index) = &self.index_file {
             command.env("GIT_INDEX_FILE", index);
         }
-        command.env("GIT_NO_LAZY_FETCH", "1").env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_TERMINAL_PROMPT", "0");
-        command.env("LC_ALL", "C").stdin(Stdio::null()).args(args);
+        command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("LC_ALL", "C").stdin(Stdio::null());
         command
     }
 
@@ -84,7 +103,7 @@ impl Git {
         Self::finish(command)
     }
 
-    fn finish(mut command: Command) -> Result<Vec<u8>, Failure> {
+    pub(super) fn finish(mut command: Command) -> Result<Vec<u8>, Failure> {
         let output = command.output()?;
         if output.status.success() {
             return Ok(output.stdout);
@@ -127,7 +146,7 @@ impl Git {
 
 /// Why a call of git gave nothing.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{reason}")]
@@ -190,6 +209,10 @@ impl Repository for GitCommand {
     fn commit(&self, revision: &str) -> Option<String> {
         let commit = format!("{revision}^{{commit}}");
         self.git.line(&["rev-parse", "--verify", "--quiet", &commit]).ok().filter(|id| !id.is_empty())
+    }
+
+    fn parents(&self, id: &str) -> Vec<String> {
+        self.git.output(&["cat-file", "commit", id]).map(|text| parents(&text)).unwrap_or_default()
     }
 
     fn branch(&self) -> Option<String> {

@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::filter::Filter;
+use super::history::{all_and_changes, checkout, versions};
 use super::name::{self, Names};
 use super::paths;
 use super::pointer::{self, Pointer};
 use super::scope::{Named, Scope};
 use super::store::{self, Stores};
 use super::{Blob, base, companions, libgit};
-use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError};
+use super::{BlobStore, Content, Context, Mode, Plan, Pointed, Request, Target, TargetError, Versions as Asked};
 use crate::bytes::ReadAt;
-use crate::report::{Change, Checkout, Coverage, Diff, Status};
+use crate::report::{Change, Coverage, Diff, Status};
 
 /// What the plan needs of a repository, whoever reads it.
 pub(super) trait Repository: Send + Sync {
@@ -30,6 +31,8 @@ pub(super) trait Repository: Send + Sync {
     fn is_shallow(&self) -> bool;
     /// The id of the commit that a revision names.
     fn commit(&self, revision: &str) -> Option<String>;
+    /// The parents that a commit records, whether this clone has them or not.
+    fn parents(&self, id: &str) -> Vec<String>;
     /// The full name of the branch that is checked out; None if `HEAD` is detached.
     fn branch(&self) -> Option<String>;
     /// The full name of the upstream of a branch given by its full name.
@@ -65,6 +68,8 @@ pub(super) enum ChangeKind {
     Renamed,
     Copied,
     TypeChanged,
+    /// The same in both versions; only where all files are looked at.
+    Unchanged,
     /// In the index in several versions, because a merge has not been finished.
     Unmerged,
 }
@@ -78,10 +83,14 @@ impl ChangeKind {
             Self::Renamed => "renamed",
             Self::Copied => "copied",
             Self::TypeChanged => "type-changed",
+            Self::Unchanged => UNCHANGED,
             Self::Unmerged => "unmerged",
         }
     }
 }
+
+/// The kind of an item that is no change.
+const UNCHANGED: &str = "unchanged";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -138,11 +147,16 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let scope = Scope::new(&*repository, request, context)?;
     let (side, base, mut diff, notes) = versions(&*repository, request, context)?;
     let checkout = checkout(&*repository, &side);
-    let base_changes = repository.changes(base.as_deref(), &side);
+    let mut compared = base.is_some();
+    let base_changes = match (&base, &request.mode) {
+        (Some(base), Mode::Versions(Asked { whole: true, .. })) => all_and_changes(&*repository, base, &side),
+        _ => repository.changes(base.as_deref(), &side),
+    };
     let changes = match base_changes {
         Err(error) if base.is_some() && repository.is_shallow() => {
             diff.full_scan_reason =
                 Some(format!("the base version cannot be read in this shallow clone: {}", reason(&error)));
+            compared = false;
             repository.changes(None, &side)?
         }
         changes => changes?,
@@ -156,7 +170,7 @@ pub(super) fn resolve(request: &Request, context: &Context) -> Result<Plan, Targ
     let mut planner = Planner { store, side, filter, scope, tree: OnceCell::new(), plan: Plan::default(), diff };
     planner.plan.notes = notes;
     planner.plan.checkout = Some(checkout);
-    planner.run(changes, is_full);
+    planner.run(changes, is_full, compared);
     planner.check_scope();
     planner.plan.diff = Some(planner.diff);
     Ok(planner.plan)
@@ -182,31 +196,6 @@ pub(super) fn describe(dir: &Path) -> Result<String, TargetError> {
     Ok(format!("{at}{shallow}"))
 }
 
-/// The state of the repository that is scanned.
-fn checkout(repository: &dyn Repository, side: &Side) -> Checkout {
-    let branch = repository.branch();
-    Checkout {
-        repository: repository.remote().map(|url| without_credentials(&url)),
-        revision: match side {
-            Side::Commit(id) => Some(id.clone()),
-            Side::Index => repository.commit("HEAD"),
-        },
-        branch: branch.map(|name| name.strip_prefix("refs/heads/").map(str::to_owned).unwrap_or(name)),
-    }
-}
-
-/// An address without the user and password that may stand in front of its host.
-fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
 fn reason(error: &TargetError) -> String {
     match error {
         TargetError::Git { reason } => reason.clone(),
@@ -222,37 +211,6 @@ fn start(request: &Request, context: &Context) -> PathBuf {
         Some(path) => path.parent().map_or_else(|| context.dir.clone(), Path::to_path_buf),
         None => context.dir.clone(),
     }
-}
-
-type Versions = (Side, Option<String>, Diff, Vec<String>);
-
-/// The version to look at and the commit to compare it with.
-fn versions(repository: &dyn Repository, request: &Request, context: &Context) -> Result<Versions, TargetError> {
-    let empty = Diff {
-        mode: "diff".to_owned(),
-        base: None,
-        merge_base: None,
-        head: None,
-        full_scan_reason: None,
-        changed: Vec::new(),
-        fixed: Vec::new(),
-    };
-    let Mode::Diff { base, head } = &request.mode else {
-        // Before the first commit, the whole index is what is about to be committed.
-        let base = repository.commit("HEAD");
-        let name = base.as_ref().map(|_| "HEAD".to_owned());
-        let diff = Diff { mode: "staged".to_owned(), base: name, merge_base: base.clone(), ..empty };
-        return Ok((Side::Index, base, diff, Vec::new()));
-    };
-    let found = base::find(repository, &context.env, base.as_deref(), head.as_deref())?;
-    let diff = Diff {
-        base: found.base,
-        merge_base: found.merge_base.clone(),
-        head: Some(found.head.clone()),
-        full_scan_reason: found.full_scan_reason,
-        ..empty
-    };
-    Ok((Side::Commit(found.head), found.merge_base, diff, found.notes))
 }
 
 /// The repository as the place where targets read their bytes.
@@ -307,24 +265,21 @@ struct Known {
 }
 
 impl Planner {
-    fn run(&mut self, changes: Vec<RawChange>, is_full: bool) {
+    fn run(&mut self, changes: Vec<RawChange>, is_full: bool, compared: bool) {
         let mut items = Vec::new();
-        let mut deleted: u64 = 0;
+        let mut deleted = Vec::new();
         for RawChange { kind, entry, old } in changes {
             let path = name::display_bytes(&entry.path);
             if !self.scope.covers(&path) {
                 continue;
             }
             match kind {
-                ChangeKind::Deleted => deleted += 1,
+                ChangeKind::Deleted => deleted.push(old.unwrap_or(entry)),
                 ChangeKind::Unmerged => self.plan.skip(path, 0, "not merged yet: the index has several versions"),
                 _ => items.push(Item { change: kind.as_str(), entry, old, because: None }),
             }
         }
-        if deleted > 0 {
-            let files = if deleted == 1 { "file was" } else { "files were" };
-            self.plan.notes.push(format!("{deleted} {files} deleted"));
-        }
+        self.removed(&deleted);
         if !is_full {
             let companions = self.companions(&items);
             items.extend(companions);
@@ -337,13 +292,31 @@ impl Planner {
         for item in items {
             let path = names.unique(&name::display_bytes(&item.entry.path));
             let scanned = self.item(&item, &path, &known);
-            if scanned && !is_full {
+            if scanned && (compared || !is_full) && item.change != UNCHANGED {
                 let renamed = item.old.as_ref().map(|old| name::display_bytes(&old.path)).filter(|old| *old != path);
                 let change = item.change.to_owned();
                 self.diff.changed.push(Change { path, change, from: item.because.or(renamed) });
             }
         }
         self.diff.changed.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Files that the head has no more: what was found in them is fixed.
+    fn removed(&mut self, deleted: &[Entry]) {
+        if deleted.is_empty() {
+            return;
+        }
+        let files = if deleted.len() == 1 { "file was" } else { "files were" };
+        self.plan.notes.push(format!("{} {files} deleted", deleted.len()));
+        let files: Vec<&Entry> = deleted.iter().filter(|entry| entry.kind == FileKind::File).collect();
+        let ids: Vec<String> = files.iter().map(|entry| entry.id.clone()).collect();
+        let sizes = self.store.repository.sizes(&ids);
+        for entry in files {
+            let path = name::display_bytes(&entry.path);
+            let Some(&size) = sizes.get(&entry.id).filter(|_| self.filter.excluded(&path).is_none()) else { continue };
+            let blob = self.blob(entry, size, None);
+            self.plan.removed.push(blob);
+        }
     }
 
     /// Unchanged models whose companion changed.
@@ -435,7 +408,8 @@ impl Planner {
         });
         let content = Content::Blob(self.blob(entry, size, worktree.clone()));
         let path = path.to_owned();
-        let target = Target { path, size, given, state: Pointed::Plain, previous, member: None, content };
+        let unchanged = previous.as_ref().is_some_and(|old| old.id == entry.id);
+        let target = Target { path, size, given, state: Pointed::Plain, previous, unchanged, member: None, content };
         let text = known.texts.get(&entry.id).map(Vec::as_slice).unwrap_or_default();
         let pointers = self.store.stores.expand(pointer::parse(&target.path, text));
         if pointers.is_empty() {
@@ -457,7 +431,16 @@ impl Planner {
         if let Some(file) = worktree.filter(|file| blob.is_same(file)) {
             let (path, content) = (path.to_owned(), Content::File(file));
             let state = Pointed::Plain;
-            self.plan.targets.push(Target { path, size, given, state, previous: None, member: None, content });
+            self.plan.targets.push(Target {
+                path,
+                size,
+                given,
+                state,
+                previous: None,
+                unchanged: false,
+                member: None,
+                content,
+            });
             return true;
         }
         let reason = Some("its content is not in this clone; fetch it with `git fetch --refetch`".to_owned());
@@ -472,7 +455,7 @@ impl Planner {
         if let Some(pointer) = pointer::parse_annex_link(&text) {
             let (path, content, size) = (path.to_owned(), Content::text(&text), text.len() as u64);
             let state = Pointed::Plain;
-            let target = Target { path, size, given, state, previous: None, member: None, content };
+            let target = Target { path, size, given, state, previous: None, unchanged: false, member: None, content };
             self.plan.targets.extend(target.behind(&[pointer], |pointer| self.store.stores.find(pointer)));
             return true;
         }

@@ -10,6 +10,7 @@ use git2::{Delta, DiffFindOptions, DiffOptions, ErrorCode, FileMode, ObjectType,
 
 use super::command::{Git, GitCommand};
 use super::git::{ChangeKind, Entry, FileKind, RawChange, Repository, Side};
+use super::history::parents;
 use super::{SMALL_BLOB, TargetError};
 use crate::bytes::{MemorySource, ReadAt};
 
@@ -188,6 +189,10 @@ impl Repository for LibGit {
 
     fn commit(&self, revision: &str) -> Option<String> {
         self.with(|handle| Ok(handle.revparse_single(revision)?.peel_to_commit()?.id().to_string())).ok()
+    }
+
+    fn parents(&self, id: &str) -> Vec<String> {
+        self.with(|handle| Ok(parents(handle.odb()?.read(Oid::from_str(id)?)?.data()))).unwrap_or_default()
     }
 
     fn branch(&self) -> Option<String> {

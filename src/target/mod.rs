@@ -1,8 +1,8 @@
 //! What to look at: turns paths, globs and git revisions into a plan of files to scan.
 //!
 //! This is the only part that walks folders or asks git. It opens nothing for the scan itself: a [`Target`] knows how
-//! to open its bytes, so that a plan of many thousand files holds no descriptor. Nothing here knows a model format,
-//! and nothing is fetched from a network.
+//! to open its bytes, so that a plan of many thousand files holds no descriptor. Nothing here knows a model format.
+//! Planning fetches nothing from a network; [`Repo`] can, by the git program, when a pipeline asks for it.
 //!
 //! Reading order: [`resolve`] → `paths` or `git` (which asks `base` what to compare with) → `pointer` (files that
 //! stand for others: Git LFS, git-annex, DVC).
@@ -18,11 +18,15 @@ mod filter;
 #[cfg(feature = "git")]
 mod git;
 #[cfg(feature = "git")]
+mod history;
+#[cfg(feature = "git")]
 mod libgit;
 mod links;
 mod name;
 mod paths;
 mod pointer;
+#[cfg(feature = "git")]
+mod repo;
 #[cfg(feature = "git")]
 mod scope;
 mod store;
@@ -35,8 +39,13 @@ use std::sync::Arc;
 use crate::bytes::{FileSource, InputName, MemorySource, ReadAt};
 use crate::report::{Checkout, Coverage, Diff, Status};
 
+#[cfg(feature = "git")]
+pub use base::Comparison;
 pub use environment::GitEnv;
 use pointer::Pointer;
+#[cfg(feature = "git")]
+pub use repo::{History, Repo};
+pub use store::read_capped;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +82,23 @@ pub enum Mode {
     },
     /// What the index changes against `HEAD`: the commit that is about to be made.
     Staged,
+    /// Versions that the caller has found.
+    Versions(Versions),
+}
+
+/// Two versions by their commits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// The base as it was given or found; only told.
+    pub base: Option<String>,
+    /// Commit to compare with; None: every file counts as new.
+    pub merge_base: Option<String>,
+    /// Commit to scan.
+    pub head: String,
+    /// Look at every file of the head, not only at what it changes.
+    pub whole: bool,
+    /// Why every file is looked at; only told.
+    pub full_scan_reason: Option<String>,
 }
 
 /// Where the request is made.
@@ -89,8 +115,12 @@ pub struct Context {
 pub struct Plan {
     /// Files to scan, sorted by path; paths are unique unless a DVC file stands for several files.
     pub targets: Vec<Target>,
+    /// Files of the base version that the head has no more.
+    pub removed: Vec<Blob>,
     /// Files that are not scanned, with the reason.
     pub skipped: Vec<Coverage>,
+    /// True if a limit on sizes left files out.
+    pub limited: bool,
     /// What is compared, in the git modes; `fixed` is left to the engine.
     pub diff: Option<Diff>,
     /// The repository and commit that the targets belong to, in the git modes.
@@ -114,6 +144,8 @@ pub struct Target {
     pub state: Pointed,
     /// The version in the base of the change, if there is one.
     pub previous: Option<Blob>,
+    /// True if the base version has the same bytes.
+    pub unchanged: bool,
     /// Name of the file that this one stands for, where that is another name (`model.pt` for `model.pt.dvc`).
     pub member: Option<String>,
     content: Content,
@@ -209,6 +241,20 @@ impl Blob {
         self.store.read(&self.id, self.size)
     }
 
+    /// Opens the version, or the object that it points to. None if that object is not here.
+    ///
+    /// # Errors
+    /// The operating system's or git's error, inside the option.
+    pub fn open_behind(&self) -> Option<io::Result<Arc<dyn ReadAt>>> {
+        match self.store.pointed(self) {
+            None => Some(self.open()),
+            Some(objects) => {
+                let file = FileSource::open(objects.first()?);
+                Some(file.map(|file| Arc::new(file) as Arc<dyn ReadAt>))
+            }
+        }
+    }
+
     /// True if the file has the bytes of this blob. Sizes and times are not enough: a filter may have changed it.
     fn is_same(&self, path: &Path) -> bool {
         let same_size = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() == self.size);
@@ -236,10 +282,7 @@ impl Target {
     /// The operating system's or git's error, inside the option.
     pub fn open_previous(&self) -> Option<io::Result<(String, Arc<dyn ReadAt>)>> {
         let blob = self.previous.as_ref()?;
-        let source = match blob.store.pointed(blob) {
-            None => blob.open(),
-            Some(objects) => FileSource::open(objects.first()?).map(|file| Arc::new(file) as Arc<dyn ReadAt>),
-        };
+        let source = blob.open_behind()?;
         Some(source.map(|source| (blob.path.clone(), source)))
     }
 
@@ -256,7 +299,7 @@ impl Target {
                 }
             };
             let (path, member, previous) = (self.path.clone(), pointer.member.clone(), self.previous.clone());
-            Self { path, size, given: self.given, state, previous, member, content }
+            Self { path, size, given: self.given, state, previous, unchanged: self.unchanged, member, content }
         };
         pointers.iter().map(target).collect()
     }
@@ -351,12 +394,13 @@ pub fn resolve(request: &Request, context: &Context) -> Result<Plan, TargetError
     let mut plan = match &request.mode {
         Mode::Paths => paths::resolve(request, context)?,
         #[cfg(feature = "git")]
-        Mode::Diff { .. } | Mode::Staged => git::resolve(request, context)?,
+        Mode::Diff { .. } | Mode::Staged | Mode::Versions(_) => git::resolve(request, context)?,
         #[cfg(not(feature = "git"))]
-        Mode::Diff { .. } | Mode::Staged => return Err(TargetError::NoGitSupport),
+        Mode::Diff { .. } | Mode::Staged | Mode::Versions(_) => return Err(TargetError::NoGitSupport),
     };
     plan.targets.sort_by(|a, b| (&a.path, &a.member).cmp(&(&b.path, &b.member)));
     limit_sizes(&mut plan, request);
+    plan.removed.retain(|blob| request.max_file_size.is_none_or(|limit| blob.size <= limit));
     plan.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(plan)
 }
@@ -403,7 +447,10 @@ fn limit_sizes(plan: &mut Plan, request: &Request) {
             limit.map(|limit| format!("the limit for all files together ({limit} bytes) is reached"))
         };
         match limit {
-            Some(reason) => plan.skip(target.path, target.size, reason),
+            Some(reason) => {
+                plan.limited = true;
+                plan.skip(target.path, target.size, reason);
+            }
             None => {
                 total = total.saturating_add(if unread { 0 } else { target.size });
                 plan.targets.push(target);
@@ -413,6 +460,13 @@ fn limit_sizes(plan: &mut Plan, request: &Request) {
 }
 
 impl Plan {
+    /// Lists targets as skipped.
+    pub fn pass_over(&mut self, targets: Vec<Target>, reason: &str) {
+        for target in targets {
+            self.skip(target.path, target.size, reason);
+        }
+    }
+
     fn skip(&mut self, path: impl Into<String>, bytes: u64, reason: impl Into<String>) {
         let reason = Some(reason.into());
         self.skipped.push(Coverage { path: path.into(), status: Status::Skipped, reason, bytes });

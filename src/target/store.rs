@@ -155,7 +155,8 @@ pub(super) fn is_metadata(dir: &Path) -> bool {
 
 /// The whole of a regular file, or None if it is larger than `cap` or cannot be read.
 #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-pub(super) fn read_capped(path: &Path, cap: u64) -> Option<Vec<u8>> {
+#[must_use]
+pub fn read_capped(path: &Path, cap: u64) -> Option<Vec<u8>> {
     // Asked before opening: a FIFO would block.
     if !fs::metadata(path).ok()?.is_file() {
         return None;

@@ -20,7 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scan", &["formats", "fact", "bytes", "report", "rules", "inspect", "escape", "extension"]),
     ("target", &["bytes", "config", "report", "escape", "extension"]),
     ("policy", &["rules", "finding", "config", "suppress", "report", "bytes", "fact", "escape"]),
-    ("suppress", &["rules", "finding", "config", "escape"]),
+    ("ci", &["cli", "config", "target", "run", "report", "finding", "render", "escape"]),
+    ("suppress", &["rules", "finding", "config", "escape", "report"]),
     ("config", &["rules", "finding", "bytes", "formats", "escape"]),
     ("render", &["report", "finding", "escape"]),
 ];

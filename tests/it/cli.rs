@@ -1,5 +1,6 @@
 //! The program as its users meet it: arguments in, an exit code and two streams out.
 
+mod baseline;
 mod codes;
 mod commands;
 mod outputs;

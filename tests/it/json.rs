@@ -7,7 +7,7 @@ use modelaudit::render::json::{ReadError, read, schema, write};
 use modelaudit::report::{Report, Status, Verdict};
 use serde_json::{Value, json};
 
-use crate::sample_report::{HOSTILE, empty, hostile, is_visible, many, rich};
+use crate::sample::{HOSTILE, empty, is_visible, review, shards, spoilt};
 
 fn render(report: &Report) -> String {
     let mut out = Vec::new();
@@ -17,7 +17,7 @@ fn render(report: &Report) -> String {
 
 /// The rich report as a value that a test may spoil.
 fn value() -> Value {
-    serde_json::from_str(&render(&rich())).unwrap()
+    serde_json::from_str(&render(&review())).unwrap()
 }
 
 fn read_value(value: &Value) -> Result<Report, ReadError> {
@@ -26,7 +26,7 @@ fn read_value(value: &Value) -> Result<Report, ReadError> {
 
 #[test]
 fn the_shape_of_a_report() {
-    let mut report = rich();
+    let mut report = review();
     report.issues.truncate(1);
     report.coverage.truncate(2);
     report.assets.truncate(1);
@@ -55,7 +55,7 @@ fn reports_meet_the_schema() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let mut error = empty();
     (error.fail_on, error.verdict) = (None, Verdict::Error);
-    for report in [empty(), rich(), many(50), hostile(), error] {
+    for report in [empty(), review(), shards(50), spoilt(), error] {
         let value: Value = serde_json::from_str(&render(&report)).unwrap();
         let errors: Vec<String> =
             validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -111,14 +111,14 @@ fn what_is_no_report_fails_the_schema_and_the_reader() {
 fn reading_gives_back_what_was_written() {
     let mut error = empty();
     error.verdict = Verdict::Error;
-    for report in [empty(), rich(), many(200), error] {
+    for report in [empty(), review(), shards(200), error] {
         assert_eq!(read(render(&report).as_bytes()).unwrap(), report);
     }
 }
 
 #[test]
 fn nothing_hidden_is_written_and_names_stay_exact() {
-    let text = render(&hostile());
+    let text = render(&spoilt());
     assert!(is_visible(&text));
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value.pointer("/issues/0/path"), Some(&json!(HOSTILE)));
@@ -126,7 +126,7 @@ fn nothing_hidden_is_written_and_names_stay_exact() {
 
 #[test]
 fn texts_of_strangers_are_escaped_and_cut() {
-    let report = read(render(&hostile()).as_bytes()).unwrap();
+    let report = read(render(&spoilt()).as_bytes()).unwrap();
     assert_eq!(report.issues[0].path, HOSTILE);
     assert!(is_visible(&report.issues[0].message) && is_visible(&report.issues[0].why));
     assert!(report.issues[0].details.keys().all(|key| is_visible(key)));
@@ -143,7 +143,7 @@ fn the_verdict_follows_from_the_findings() {
     let mut clean = empty();
     clean.verdict = Verdict::Fail;
     assert_eq!(read(render(&clean).as_bytes()).unwrap().verdict, Verdict::Pass);
-    clean.coverage = rich().coverage.into_iter().filter(|file| file.status == Status::Failed).collect();
+    clean.coverage = review().coverage.into_iter().filter(|file| file.status == Status::Failed).collect();
     let read = read(render(&clean).as_bytes()).unwrap();
     assert_eq!((read.verdict, read.has_errors), (Verdict::Error, true));
     value["fail_on"] = Value::Null;
@@ -165,7 +165,7 @@ fn what_is_too_large_or_of_another_version_is_refused() {
 
 #[test]
 fn ten_thousand_findings_fit() {
-    let text = render(&many(10_000));
+    let text = render(&shards(10_000));
     assert!(text.len() < 20_000_000);
     assert_eq!(read(text.as_bytes()).unwrap().issues.len(), 10_000);
     assert!(text.ends_with("}\n"));

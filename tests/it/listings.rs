@@ -9,7 +9,7 @@ use modelaudit::render::json;
 use modelaudit::rules::{GlobalTable, RuleSet};
 use serde_json::Value;
 
-use crate::sample_report::rich;
+use crate::sample::review;
 
 const ROWS: &str = r#"
 [[rule]]
@@ -110,9 +110,10 @@ fn the_formats_page_is_current() {
 fn a_saved_report_is_printed_again() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("report.json"), folder.path().join("again.json"));
-    modelaudit::render::output::to_file(Some(&from), |out| json::write(&rich(), out)).unwrap();
-    let report = render::run(&from, Some(&to), |report, out| json::write(report, out)).unwrap();
-    assert_eq!(report.verdict, rich().verdict);
+    modelaudit::render::output::to_file(Some(&from), |out| json::write(&review(), out)).unwrap();
+    let report = render::load(&from).unwrap();
+    modelaudit::render::output::to_file(Some(&to), |out| json::write(&report, out)).unwrap();
+    assert_eq!(report.verdict, review().verdict);
     assert_eq!(render::load(&to).unwrap(), report);
     fs::write(&from, "{}").unwrap();
     let error = format!("{:#}", render::load(&from).unwrap_err());

@@ -8,6 +8,7 @@
 
 mod agreement;
 mod arch;
+mod ci;
 mod cli;
 mod code;
 mod config;
@@ -16,6 +17,7 @@ mod cyclonedx;
 mod fixtures;
 mod generated;
 mod globals;
+mod hosts;
 mod json;
 mod listings;
 mod markdown;
@@ -26,7 +28,6 @@ mod readme;
 mod robust;
 mod rules;
 mod sample;
-mod sample_report;
 mod sarif;
 mod target;
 mod templates;

@@ -4,7 +4,7 @@ use modelaudit::finding::State;
 use modelaudit::render::markdown::{COMMENT_LIMIT, Options, write};
 use modelaudit::report::Report;
 
-use crate::sample_report::{HOSTILE, empty, hostile, is_visible, many, rich};
+use crate::sample::{HOSTILE, empty, is_visible, review, shards, spoilt};
 
 fn render(report: &Report) -> String {
     let mut out = Vec::new();
@@ -44,12 +44,12 @@ fn a_run_over_nothing() {
 
 #[test]
 fn a_change_with_everything() {
-    insta::assert_snapshot!(render(&rich()));
+    insta::assert_snapshot!(render(&review()));
 }
 
 #[test]
 fn without_a_base_findings_are_not_called_new() {
-    let mut report = rich();
+    let mut report = review();
     report.diff = None;
     let text = render(&report);
     assert!(text.contains("#### 1 critical") && !text.contains("New:") && !text.contains("Compared"), "{text}");
@@ -57,7 +57,7 @@ fn without_a_base_findings_are_not_called_new() {
 
 #[test]
 fn hostile_names_stay_text() {
-    let text = render(&hostile());
+    let text = render(&spoilt());
     assert!(is_visible(&text), "{text:?}");
     let open = outside_code(&text);
     for sign in ["@", "](", "http", "<img", "![", "#1 ", "```"] {
@@ -70,7 +70,7 @@ fn hostile_names_stay_text() {
         ["<details>", "</details>", "<summary>", "</summary>", "<sub>", "</sub>", "<!--", "-->"]
             .map(|tag| text.matches(tag).count())
     };
-    let (hostile, tame) = (outside_code(&hostile_as_rich()), outside_code(&render(&rich())));
+    let (hostile, tame) = (outside_code(&hostile_as_rich()), outside_code(&render(&review())));
     assert_eq!(tags(&hostile), tags(&tame), "{hostile}");
     // Every row has its cells and no more.
     for line in text.lines().filter(|line| line.starts_with("| ")) {
@@ -81,12 +81,12 @@ fn hostile_names_stay_text() {
 
 /// The hostile report with the coverage and diff of the rich one kept in number.
 fn hostile_as_rich() -> String {
-    render(&hostile()).replace("\\<", "")
+    render(&spoilt()).replace("\\<", "")
 }
 
 #[test]
 fn the_entry_that_accepts_is_exact() {
-    let text = render(&hostile());
+    let text = render(&spoilt());
     let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
     let table: toml::Table = toml::from_str(block).unwrap();
     let entries = table.get("suppress").and_then(toml::Value::as_array).unwrap();
@@ -101,7 +101,7 @@ fn the_entry_that_accepts_is_exact() {
 #[test]
 fn long_comments_are_cut_and_say_so() {
     for (count, state) in [(10_000, State::New), (10_000, State::Unchanged), (300, State::New)] {
-        let mut report = many(count);
+        let mut report = shards(count);
         report.issues.iter_mut().for_each(|finding| finding.state = state);
         let text = render(&report);
         assert!(text.len() <= COMMENT_LIMIT, "{} bytes", text.len());
@@ -120,14 +120,14 @@ fn long_comments_are_cut_and_say_so() {
 
 #[test]
 fn worst_findings_come_first() {
-    let text = render(&many(10_000));
+    let text = render(&shards(10_000));
     assert!(text.contains("#### New: 2500 critical"));
     assert!(!text.contains(" low\n"));
 }
 
 #[test]
 fn hostile_reports_of_any_size_fit() {
-    let mut report = hostile();
+    let mut report = spoilt();
     let one = report.issues[0].clone();
     report.issues = (0..500).map(|_| one.clone()).collect();
     report.errors = vec![HOSTILE.repeat(50); 1000];

@@ -6,7 +6,7 @@ use modelaudit::bytes::InputName;
 use modelaudit::config::{Environment, Flags, Settings};
 use modelaudit::fact::Span;
 use modelaudit::finding::{Finding, Severity, State};
-use modelaudit::policy::Policy;
+use modelaudit::policy::{FileContext, Policy};
 use modelaudit::report::{Coverage, Status, Verdict};
 use modelaudit::rules::{Hit, RuleSet};
 
@@ -49,7 +49,7 @@ fn source(finding: &Finding) -> &str {
 fn a_finding_carries_the_rule_and_the_place() {
     let (settings, rules) = (settings("", Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let finding = policy.finding(hit(&rules, "S101", "a/model.zip", &["in\u{202e}ner.pkl"]), None);
+    let finding = policy.finding(hit(&rules, "S101", "a/model.zip", &["in\u{202e}ner.pkl"]), &FileContext::default());
     insta::assert_json_snapshot!(finding, @r#"
     {
       "rule_code": "S101",
@@ -95,7 +95,7 @@ fn the_identity_ignores_places_but_not_names() {
     let policy = Policy::new(&settings, &rules, TODAY);
     let identity = |mut hit: Hit<'_>, offset: u64| {
         hit.span = Some(Span::new(offset, 1));
-        policy.finding(hit, None).fingerprint
+        policy.finding(hit, &FileContext::default()).fingerprint
     };
     let first = identity(hit(&rules, "S101", "a.pkl", &[]), 1);
     assert_eq!(first, identity(hit(&rules, "S101", "a.pkl", &[]), 99));
@@ -108,7 +108,8 @@ fn the_identity_ignores_places_but_not_names() {
 fn an_override_replaces_the_grade_of_the_clause() {
     let (settings, rules) = (settings("[severity]\nS101 = 'low'", Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let graded = |code| policy.finding(Hit { severity: Severity::Info, ..hit(&rules, code, "a", &[]) }, None);
+    let graded =
+        |code| policy.finding(Hit { severity: Severity::Info, ..hit(&rules, code, "a", &[]) }, &FileContext::default());
     assert_eq!(graded("S101").severity, Severity::Low);
     assert!((graded("S101").severity_score - 2.5).abs() < f64::EPSILON);
     assert_eq!(graded("S301").severity, Severity::Info);
@@ -121,7 +122,7 @@ fn the_first_suppression_that_matches_decides() {
     let flags = Flags { suppress: vec!["S701".into()], ..Flags::default() };
     let (settings, rules) = (settings(text, flags), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let found = |code, path| policy.finding(hit(&rules, code, path, &[]), None);
+    let found = |code, path| policy.finding(hit(&rules, code, path, &[]), &FileContext::default());
     assert_eq!(source(&found("S701", "a")), "flag");
     assert_eq!(source(&found("S301", "tests/a")), "ignore");
     assert_eq!(source(&found("S301", "a")), "active");
@@ -137,8 +138,14 @@ fn member_names_cannot_earn_a_suppression() {
     let text = "[ignore]\n'tests/**' = ['S101']\n'*.onnx' = ['S101']\n";
     let (settings, rules) = (settings(text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    assert_eq!(source(&policy.finding(hit(&rules, "S101", "evil.zip", &["tests/a.onnx"]), None)), "active");
-    assert_eq!(source(&policy.finding(hit(&rules, "S101", "a.onnx", &["evil.pkl"]), None)), "ignore");
+    assert_eq!(
+        source(&policy.finding(hit(&rules, "S101", "evil.zip", &["tests/a.onnx"]), &FileContext::default())),
+        "active"
+    );
+    assert_eq!(
+        source(&policy.finding(hit(&rules, "S101", "a.onnx", &["evil.pkl"]), &FileContext::default())),
+        "ignore"
+    );
 }
 
 #[test]
@@ -146,7 +153,10 @@ fn a_digest_pins_the_content() {
     let text = format!("[[suppress]]\nsha256 = '{DIGEST}'\npath = 'a/*'\n");
     let (settings, rules) = (settings(&text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let found = |path, sha256| source(&policy.finding(hit(&rules, "S101", path, &[]), sha256)).to_owned();
+    let found = |path, sha256| {
+        source(&policy.finding(hit(&rules, "S101", path, &[]), &FileContext { sha256, ..FileContext::default() }))
+            .to_owned()
+    };
     assert_eq!(found("a/b", Some(DIGEST)), "config");
     assert_eq!(found("b/b", Some(DIGEST)), "active");
     assert_eq!(found("a/b", Some("00")), "active");
@@ -161,10 +171,11 @@ fn expired_and_unmatched_suppressions_come_to_light() {
     );
     let (settings, rules) = (settings(&text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let findings =
-        [("S101", "a"), ("S801", "a")].map(|(code, path)| policy.finding(hit(&rules, code, path, &[]), None));
+    let findings = [("S101", "a"), ("S801", "a")]
+        .map(|(code, path)| policy.finding(hit(&rules, code, path, &[]), &FileContext::default()));
     assert_eq!(source(&findings[0]), "active");
-    assert_snapshot!(policy.notes(&findings, true).join("\n"), @r#"
+    let notes = |everything| policy.notes(&findings, &policy.suppressions(everything, &[]));
+    assert_snapshot!(notes(true).join("\n"), @r#"
     .modelaudit.toml suppresses 1 finding
     .modelaudit.toml:1:13: the suppression of S710 matched nothing: remove it, or correct its conditions
     .modelaudit.toml:1:29: the suppression of S101 ended on 2026-06-14: its findings count again
@@ -172,7 +183,7 @@ fn expired_and_unmatched_suppressions_come_to_light() {
     .modelaudit.toml:1:113: the suppression of S701 in x/ for sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef matched nothing: digests were not computed
     "#);
     // A part of the files cannot tell which entries do nothing.
-    assert_eq!(policy.notes(&findings, false).len(), 3);
+    assert_eq!(notes(false).len(), 3);
 }
 
 /// A finding of a rule with this severity; `None` gives no finding.
@@ -180,7 +191,7 @@ fn outcome(text: &str, severity: Option<Severity>, status: Status, errors: &[&st
     let (settings, rules) = (settings(text, Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
     let findings: Vec<Finding> = severity
-        .map(|severity| policy.finding(Hit { severity, ..hit(&rules, "S101", "a", &[]) }, None))
+        .map(|severity| policy.finding(Hit { severity, ..hit(&rules, "S101", "a", &[]) }, &FileContext::default()))
         .into_iter()
         .collect();
     let coverage = [Coverage { path: "a".into(), status, reason: None, bytes: 1 }];
@@ -221,7 +232,7 @@ fn the_verdict_follows_the_table() {
 fn fixed_findings_do_not_count() {
     let (settings, rules) = (settings("", Flags::default()), rules());
     let policy = Policy::new(&settings, &rules, TODAY);
-    let mut finding = policy.finding(hit(&rules, "S101", "a", &[]), None);
+    let mut finding = policy.finding(hit(&rules, "S101", "a", &[]), &FileContext::default());
     finding.state = State::Fixed;
     assert_eq!(policy.verdict(&[finding], &[], &[]), Verdict::Pass);
 }

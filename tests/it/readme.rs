@@ -12,11 +12,17 @@ use crate::fixtures::root;
 use crate::target::scratch::Scratch;
 
 const README: &str = "README.md";
+/// Pages whose examples are run.
+const PAGES: [&str; 2] = [README, "docs/outputs.md"];
 /// Marks around the list of formats.
 const LIST: (&str, &str) = ("<!-- formats -->\n", "<!-- /formats -->");
 
 fn readme() -> String {
-    std::fs::read_to_string(root().join(README)).unwrap()
+    page(README)
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
 }
 
 /// The fenced blocks of a language, without their fences.
@@ -85,10 +91,23 @@ fn steady(text: &str) -> String {
 
 #[test]
 fn examples_print_what_they_show() {
+    for name in PAGES {
+        let text = page(name);
+        let blessed = run_examples(&text);
+        let blessed = if name == README { list_formats(&blessed) } else { blessed };
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(root().join(name), blessed).unwrap();
+        } else {
+            assert!(text == blessed, "{name} is out of date, rewrite it with BLESS=1; it would be:\n{blessed}");
+        }
+    }
+}
+
+/// The page with what its commands print now, in a repository of its own.
+fn run_examples(text: &str) -> String {
     let scratch = repository();
-    let text = readme();
-    let mut blessed = text.clone();
-    for block in blocks(&text, "console") {
+    let mut blessed = text.to_owned();
+    for block in blocks(text, "console") {
         let mut now = String::new();
         for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
             let (code, printed) = shell(command, &scratch.dir);
@@ -97,15 +116,14 @@ fn examples_print_what_they_show() {
         }
         blessed = blessed.replace(&format!("```console\n{block}"), &format!("```console\n{now}"));
     }
-    let (before, rest) = blessed.split_once(LIST.0).unwrap();
+    blessed
+}
+
+fn list_formats(text: &str) -> String {
+    let (before, rest) = text.split_once(LIST.0).unwrap();
     let (_, after) = rest.split_once(LIST.1).unwrap();
     let titles: Vec<&str> = FORMATS.iter().map(|format| format.title).collect();
-    let blessed = format!("{before}{}{}.\n{}{after}", LIST.0, titles.join(", "), LIST.1);
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(root().join(README), blessed).unwrap();
-    } else {
-        assert!(text == blessed, "{README} is out of date, rewrite it with BLESS=1; it would be:\n{blessed}");
-    }
+    format!("{before}{}{}.\n{}{after}", LIST.0, titles.join(", "), LIST.1)
 }
 
 #[test]

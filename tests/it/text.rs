@@ -5,7 +5,7 @@ use modelaudit::finding::Severity;
 use modelaudit::render::text::{Options, Verbosity, write};
 use modelaudit::report::{Report, Verdict};
 
-use crate::sample_report::{empty, hostile, is_visible, many, rich};
+use crate::sample::{empty, is_visible, review, shards, spoilt};
 
 fn render(report: &Report, options: Options) -> String {
     let mut out = Vec::new();
@@ -24,18 +24,18 @@ fn a_run_over_nothing() {
 
 #[test]
 fn normal() {
-    insta::assert_snapshot!(with(&rich(), Verbosity::Normal));
+    insta::assert_snapshot!(with(&review(), Verbosity::Normal));
 }
 
 #[test]
 fn quiet_tells_what_fails_the_run() {
-    insta::assert_snapshot!(with(&rich(), Verbosity::Quiet));
+    insta::assert_snapshot!(with(&review(), Verbosity::Quiet));
     assert_eq!(with(&empty(), Verbosity::Quiet), "");
 }
 
 #[test]
 fn verbose_tells_everything() {
-    insta::assert_snapshot!(with(&rich(), Verbosity::Verbose));
+    insta::assert_snapshot!(with(&review(), Verbosity::Verbose));
 }
 
 #[test]
@@ -45,14 +45,14 @@ fn quiet_is_not_silent_about_failure() {
     report.errors = vec!["the target 'x' does not exist".into()];
     let text = with(&report, Verbosity::Quiet);
     assert!(text.contains("'x' does not exist") && text.contains("verdict: error"), "{text}");
-    report = rich();
+    report = review();
     report.fail_on = None;
     assert!(!with(&report, Verbosity::Quiet).contains("S101"));
 }
 
 #[test]
 fn long_text_wraps_at_eighty_columns() {
-    let mut report = rich();
+    let mut report = review();
     report.issues.iter_mut().for_each(|finding| {
         finding.message = "word ".repeat(100);
         finding.details.insert("call".into(), "x".repeat(500).into());
@@ -81,7 +81,7 @@ fn long_text_wraps_at_eighty_columns() {
 #[test]
 fn nothing_hidden_reaches_the_terminal() {
     for verbosity in [Verbosity::Quiet, Verbosity::Normal, Verbosity::Verbose] {
-        let text = with(&hostile(), verbosity);
+        let text = with(&spoilt(), verbosity);
         assert!(is_visible(&text), "{text:?}");
         assert!(text.contains("\\u{1b}[2J\\u{202e}"));
     }
@@ -89,18 +89,18 @@ fn nothing_hidden_reaches_the_terminal() {
 
 #[test]
 fn colour_changes_nothing_but_colour() {
-    let plain = with(&rich(), Verbosity::Verbose);
+    let plain = with(&review(), Verbosity::Verbose);
     let options = Options { color: true, verbosity: Verbosity::Verbose, ..Options::default() };
-    let colored = render(&rich(), options);
+    let colored = render(&review(), options);
     assert!(colored.contains(&Reset.to_string()));
     assert_eq!(anstream::adapter::strip_str(&colored).to_string(), plain);
-    let hostile = anstream::adapter::strip_str(&render(&hostile(), options)).to_string();
+    let hostile = anstream::adapter::strip_str(&render(&spoilt(), options)).to_string();
     assert!(is_visible(&hostile));
 }
 
 #[test]
 fn ten_thousand_findings_are_all_told() {
-    let report = many(10_000);
+    let report = shards(10_000);
     let text = with(&report, Verbosity::Normal);
     assert_eq!(text.matches(" S101 ").count(), report.active().count());
     assert!(text.len() < 10_000_000);

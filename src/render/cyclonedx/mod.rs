@@ -67,6 +67,8 @@ pub struct Options {
     pub timestamp: Option<u32>,
     /// Name of what was scanned, such as the repository's. Without it the remote's name is taken.
     pub name: Option<String>,
+    /// Add the properties that GitLab asks of a bill that it is to list.
+    pub gitlab: bool,
 }
 
 /// Writes `report` as a CycloneDX document, with a newline at the end.
@@ -84,7 +86,10 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
 }
 
 fn bom(report: &Report, options: &Options, inventory: &Inventory<'_>) -> Bom {
-    let components = components::all(inventory);
+    let mut components = components::all(inventory);
+    if options.gitlab {
+        components.iter_mut().zip(&inventory.items).for_each(|(component, item)| for_gitlab(component, item.path));
+    }
     let references: Vec<String> = inventory.items.iter().map(|item| item.reference.clone()).collect();
     let mut dependencies = vec![Dependency { dependency_ref: ROOT.to_owned(), dependencies: references.clone() }];
     dependencies.extend(
@@ -124,12 +129,16 @@ fn metadata(report: &Report, options: &Options) -> Metadata {
         None if options.reproducible => 0.0,
         None => report.start_time,
     };
+    let mut properties = run_properties(report);
+    if options.gitlab {
+        properties.push(Property::new("gitlab:meta:schema_version", "1"));
+    }
     Metadata {
         timestamp: time::utc(seconds).and_then(|text| DateTime::try_from(text).ok()),
         tools: Some(Tools::Object { services: None, components: Some(Components(vec![tool(report)])) }),
         component: Some(root(report, options)),
         lifecycles: Some(Lifecycles(vec![Lifecycle::Phase(Phase::Discovery)])),
-        properties: Some(Properties(run_properties(report))),
+        properties: Some(Properties(properties)),
         ..Metadata::default()
     }
 }
@@ -175,6 +184,12 @@ fn run_properties(report: &Report) -> Vec<Property> {
         property("files_ignored", &report.files_ignored.to_string()),
         property("scan_complete", if report.has_errors { "false" } else { "true" }),
     ]
+}
+
+/// Where GitLab is to say that a component comes from.
+fn for_gitlab(component: &mut Component, path: &str) {
+    let property = Property::new("gitlab:dependency_scanning:input_file:path", &wording::file(path));
+    component.properties.get_or_insert_with(|| Properties(Vec::new())).0.push(property);
 }
 
 /// A property in the project's namespace.

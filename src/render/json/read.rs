@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::SCHEMA_VERSION;
 use crate::escape::printable;
 use crate::finding::Finding;
-use crate::report::{Checkout, Diff, Report, RuleInfo, Status, Verdict};
+use crate::report::{Checkout, Diff, Report, RuleInfo, Status, SuppressionState, Verdict};
 
 /// Largest report that is read, in bytes.
 pub const MAX_BYTES: usize = 256 << 20;
@@ -132,6 +132,13 @@ fn check(report: &Report) -> Result<(), ReadError> {
         let words = rule.atlas.iter().chain(&rule.prisma).chain([&rule.precision]);
         ensure(words.into_iter().all(|word| is_word(word)), "atlas, prisma, precision", place, "not a word")?;
     }
+    for (n, entry) in report.suppressions.iter().enumerate() {
+        let place = || format!("suppressions[{n}].");
+        ensure(entry.rules.iter().all(|code| is_code(code)), "rules", place, "not a rule code")?;
+        ensure(entry.path.as_deref().is_none_or(is_path), "path", place, "not a path")?;
+        ensure(entry.fingerprint.as_deref().is_none_or(|hex| is_hex(hex, 32)), "fingerprint", place, "not one")?;
+        ensure(entry.sha256.as_deref().is_none_or(|hex| is_hex(hex, 64)), "sha256", place, "not a digest")?;
+    }
     for (n, asset) in report.assets.iter().enumerate() {
         let place = || format!("assets[{n}].");
         ensure(asset.sha256.as_deref().is_none_or(|hex| is_hex(hex, 64)), "sha256", place, "not a digest")?;
@@ -201,6 +208,10 @@ fn is_path(text: &str) -> bool {
 /// Escapes and cuts every text again.
 fn cleanse(report: &mut Report) {
     let Report { tool, checkout, diff, issues, assets, coverage, errors, notes, rules, scanner_names, .. } = report;
+    for SuppressionState { source, place, expires, reason, owner, .. } in &mut report.suppressions {
+        [source, place].into_iter().for_each(clean);
+        [expires, reason, owner].into_iter().flatten().for_each(clean);
+    }
     if let Some(Checkout { repository, revision, branch }) = checkout {
         [repository, revision, branch].into_iter().flatten().for_each(clean);
     }

@@ -32,6 +32,7 @@ pub fn schema() -> Value {
             "issues": list("finding", "All findings, suppressed ones included and marked."),
             "assets": list("asset", "Inventory."),
             "coverage": list("coverage", "One entry a file."),
+            "suppressions": list("suppression_state", "Suppressions that have expired, soon will, or cover nothing."),
             "errors": texts("Problems of the run itself."),
             "notes": texts("Things the user should know that fail nothing."),
             "rules": list("rule", "The rules that the findings mention."),
@@ -50,6 +51,7 @@ pub fn schema() -> Value {
         "change": change(),
         "finding": finding(),
         "suppression": suppression(),
+        "suppression_state": suppression_state(),
         "asset": asset(),
         "coverage": coverage(),
         "rule": rule(),
@@ -155,6 +157,25 @@ fn finding() -> Map<String, Value> {
         .collect();
     object.insert("oneOf".into(), rows.into());
     object
+}
+
+fn suppression_state() -> Map<String, Value> {
+    object(
+        "A suppression that somebody should look at.",
+        json!({
+            "status": words(&["expired", "expiring", "unused"], "What is wrong with it, or soon will be."),
+            "source": text("What kind of list it is in: `config`, `flag`, `environment`, `ignore` or `baseline`."),
+            "place": text("Where it stands."),
+            "rules": { "type": "array", "items": reference("rule_code"), "description": "Rule codes; empty for any rule." },
+            "path": maybe("Glob on the path."),
+            "fingerprint": maybe("Identity of the finding."),
+            "sha256": maybe("Digest of the file."),
+            "expires": maybe("Last day on which it counts, ISO 8601."),
+            "reason": maybe("The reason that its author gave."),
+            "owner": maybe("Who answers for it."),
+            "findings": count("Findings that it covers; of an expired one those that count again."),
+        }),
+    )
 }
 
 fn suppression() -> Map<String, Value> {

@@ -4,7 +4,7 @@
 //! unless a filter of this module has made them safe in another way.
 
 mod accept;
-mod safe;
+pub(in crate::render) mod safe;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -38,12 +38,20 @@ pub struct Options<'o> {
     pub key: &'o str,
     /// Largest comment, in bytes.
     pub limit: usize,
+    /// What stands before the counts.
+    pub lead: &'o str,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { key: "default", limit: COMMENT_LIMIT }
+        Self { key: "default", limit: COMMENT_LIMIT, lead: "" }
     }
+}
+
+/// The first line of the comment with a key, by which it is found again.
+#[must_use]
+pub fn marker(key: &str) -> String {
+    format!("<!-- modelaudit:pr-comment v1 key={} -->", safe::key(key))
 }
 
 /// Prints the comment. If not all fits, each list is cut, worst findings first, and says how much is missing.
@@ -106,6 +114,7 @@ struct View<'r> {
     new: Vec<&'r Finding>,
     unchanged: Vec<&'r Finding>,
     fixed: Vec<&'r Finding>,
+    suppressed: Vec<&'r Finding>,
 }
 
 impl<'r> View<'r> {
@@ -118,21 +127,28 @@ impl<'r> View<'r> {
         let active = |state| worst_first(report.active().filter(|finding| finding.state == state).collect());
         let fixed = report.issues.iter().filter(|finding| finding.state == State::Fixed);
         let fixed = report.diff.iter().flat_map(|diff| &diff.fixed).chain(fixed).collect();
-        Self { report, new: active(State::New), unchanged: active(State::Unchanged), fixed: worst_first(fixed) }
+        let suppressed = worst_first(report.issues.iter().filter(|finding| finding.suppression.is_some()).collect());
+        let (new, unchanged) = (active(State::New), active(State::Unchanged));
+        Self { report, new, unchanged, fixed: worst_first(fixed), suppressed }
     }
 
     /// Length of the longest list.
     fn longest(&self) -> usize {
         let report = self.report;
-        let lists = [self.new.len(), self.unchanged.len(), self.fixed.len(), report.coverage.len()];
-        lists.into_iter().chain([report.errors.len(), report.notes.len()]).max().unwrap_or_default()
+        let findings = [&self.new, &self.unchanged, &self.fixed, &self.suppressed].map(Vec::len);
+        findings
+            .into_iter()
+            .chain([report.coverage.len(), report.errors.len(), report.notes.len()])
+            .max()
+            .unwrap_or_default()
     }
 
     /// What the template sees, with lists of at most `rows`.
     fn context(&self, options: &Options<'_>, rows: usize) -> Value {
         let report = self.report;
         context! {
-            key => Value::from_safe_string(safe::key(options.key)),
+            marker => Value::from_safe_string(marker(options.key)),
+            lead => options.lead,
             verdict => phrase::verdict(report.verdict),
             summary => self.summary(),
             diff => report.diff.as_ref().map(compared),
@@ -154,13 +170,12 @@ impl<'r> View<'r> {
             Some(tally) => format!("{tally} in {}", phrase::count(phrase::files(report.active()), "file")),
             None => "No findings".into(),
         };
-        let suppressed = report.issues.iter().filter(|finding| finding.suppression.is_some()).count();
         let diff = report.diff.is_some();
         let counts = [
             (if diff { self.new.len() } else { 0 }, "new"),
             (self.unchanged.len(), "unchanged"),
             (self.fixed.len(), "fixed"),
-            (suppressed, "suppressed"),
+            (self.suppressed.len(), "suppressed"),
         ];
         let counts: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
@@ -213,7 +228,12 @@ impl<'r> View<'r> {
     }
 
     fn folded(&self, rows: usize) -> Vec<Value> {
-        [(&self.unchanged, "unchanged finding"), (&self.fixed, "fixed finding")]
+        let lists = [
+            (&self.unchanged, "unchanged finding"),
+            (&self.fixed, "fixed finding"),
+            (&self.suppressed, "suppressed finding"),
+        ];
+        lists
             .into_iter()
             .filter(|(findings, _)| !findings.is_empty())
             .map(|(findings, noun)| {
@@ -233,6 +253,7 @@ fn row(finding: &Finding) -> Value {
         place => phrase::chain(&finding.path, &finding.members),
         position => finding.offset.map(|offset| format!("at {offset:#x}")),
         message => finding.message.as_str(),
+        reason => finding.suppression.as_ref().and_then(|decision| decision.reason.as_deref()),
         times => (finding.occurrences > 1).then(|| format!("{} times", finding.occurrences)),
     }
 }

@@ -16,7 +16,7 @@ const CODE_CAP: usize = 300;
 const PROSE_CAP: usize = 4000;
 
 /// `text` as a code span: nothing inside is interpreted.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::render) fn code(text: &str) -> String {
     let text = middle(&printable(text, usize::MAX), CODE_CAP);
     let text = if text.is_empty() { " " } else { &text };
     // The one character that could end the span.
@@ -61,7 +61,7 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// An explanation: [`text`] whose code spans stay code spans.
-pub(super) fn prose(source: &str) -> String {
+pub(in crate::render) fn prose(source: &str) -> String {
     let cut: String = source.chars().take(PROSE_CAP).collect();
     if !cut.matches('`').count().is_multiple_of(2) {
         return text(&cut);

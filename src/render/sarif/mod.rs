@@ -11,13 +11,13 @@ mod run;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Message, Run, RunAutomationDetails, Sarif, Tool, ToolComponent, VersionControlDetails,
 };
 
 use crate::finding::Severity;
+use crate::render::room::Room;
 use crate::render::{links, uri, wording};
 use crate::report::Report;
 
@@ -32,9 +32,6 @@ const SOURCE_ROOT: &str = "%SRCROOT%";
 
 /// Characters of a message: GitLab drops results with more than 1,024.
 const MESSAGE: usize = 1_000;
-
-/// Bytes of rules, artifacts and results together; 10 MB is the limit of both hosts, the rest of the run is small.
-const ROOM: usize = 8_000_000;
 
 /// What the caller may choose.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +58,7 @@ pub fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Res
 fn run(report: &Report, options: &Options) -> Run {
     let selection = Selection::of(report, options);
     let rules = Rules::describe(report, &selection);
-    let mut room = Room { left: ROOM };
+    let mut room = Room::of_document();
     room.take(&rules.descriptors);
     let mut artifacts = Artifacts::of(report);
     let results = results::all(report, &selection, &rules, &mut artifacts, &mut room);
@@ -107,7 +104,7 @@ fn automation_id(report: &Report, options: &Options) -> String {
         id.push_str(&wording::line(category, 200));
         id.push('/');
     }
-    if report.diff.is_some() {
+    if report.diff.as_ref().is_some_and(|diff| diff.full_scan_reason.is_none()) {
         id.push_str("diff/");
     }
     id
@@ -145,21 +142,6 @@ const fn weight(severity: Severity) -> Weight {
         Severity::Debug => ("note", 1.0, None),
     };
     Weight { level, rank, security_severity }
-}
-
-/// What is left of the document's size.
-struct Room {
-    left: usize,
-}
-
-impl Room {
-    /// Takes the bytes that `value` will fill; false, and nothing left, if they do not fit.
-    fn take<T: Serialize>(&mut self, value: &T) -> bool {
-        let size = serde_json::to_vec(value).map_or(usize::MAX, |bytes| bytes.len());
-        let fits = size <= self.left;
-        self.left = if fits { self.left.saturating_sub(size) } else { 0 };
-        fits
-    }
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {

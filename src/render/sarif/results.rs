@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 
 use serde_json::json;
 use serde_sarif::sarif::{
@@ -11,17 +10,15 @@ use serde_sarif::sarif::{
 };
 
 use crate::finding::{Finding, Severity, State, Suppression};
+use crate::render::room::Room;
 use crate::render::sarif::artifacts::Artifacts;
 use crate::render::sarif::rules::Rules;
-use crate::render::sarif::{MESSAGE, Options, Room, number, text, weight, words};
-use crate::render::wording;
+use crate::render::sarif::{MESSAGE, Options, number, text, weight, words};
+use crate::render::wording::{self, NAME};
 use crate::report::Report;
 
 /// Results in a document: what GitHub shows and GitLab reads.
 const RESULTS: usize = 5_000;
-
-/// Characters of a member's name in a message.
-const NAME: usize = 200;
 
 /// One finding of the document.
 pub(super) struct Chosen<'r> {
@@ -106,7 +103,7 @@ fn result<'r>(finding: &'r Finding, artifacts: &mut Artifacts<'r>, ordinal: usiz
         .level(level(finding.severity))
         .kind(ResultKind::Fail)
         .rank(weight.rank)
-        .message(text(message(finding)))
+        .message(text(wording::headline(finding, MESSAGE)))
         .locations(vec![place(finding, artifacts)])
         .partial_fingerprints(fingerprints(finding, ordinal))
         .properties(properties(finding))
@@ -123,26 +120,6 @@ const fn level(severity: Severity) -> ResultLevel {
         Severity::Medium => ResultLevel::Warning,
         Severity::Low | Severity::Info | Severity::Debug => ResultLevel::Note,
     }
-}
-
-/// One sentence that stands alone as a title, then where.
-fn message(finding: &Finding) -> String {
-    let mut message = String::new();
-    if let Some(member) = finding.members.last() {
-        message.push_str(&wording::unlinked(member, NAME));
-        message.push_str(": ");
-    }
-    message.push_str(&wording::sentence(&wording::unlinked(&finding.message, MESSAGE)));
-    let mut tail = String::new();
-    if let Some(offset) = finding.offset {
-        // Writing to a string cannot fail.
-        let _ = write!(tail, " At byte {offset}.");
-    }
-    if finding.occurrences > 1 {
-        let _ = write!(tail, " Occurs {} times.", finding.occurrences);
-    }
-    let head = MESSAGE.saturating_sub(tail.chars().count());
-    wording::unlinked(&message, head) + &tail
 }
 
 /// The file itself. The byte region is of the file only if nothing is unpacked in between.

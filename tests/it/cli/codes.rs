@@ -3,7 +3,8 @@
 use super::{EVIL, Folder, PLAIN, Run, SAFE, bytes_of};
 
 /// The formats of `--format`.
-pub(super) const FORMATS: [&str; 5] = ["text", "json", "sarif", "cyclonedx", "markdown"];
+pub(super) const FORMATS: [&str; 9] =
+    ["text", "json", "sarif", "cyclonedx", "markdown", "gitlab-sast", "gitlab-codequality", "github", "junit"];
 
 fn both() -> Folder {
     Folder::new().with(EVIL, "evil.pt").with(SAFE, "safe.safetensors").write("cut.safetensors", cut())

@@ -1,0 +1,9 @@
+//! `modelaudit ci` against real repositories, made-up events and a server that speaks the hosts' APIs.
+
+mod comments;
+mod events;
+mod large;
+mod pipeline;
+mod server;
+mod settings;
+mod upload;
