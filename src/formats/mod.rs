@@ -45,7 +45,8 @@ formats! {
     hdf5,
     archive_zip,
     pytorch_tar,
-    archive_tar;
+    archive_tar,
+    archive_7z;
     compressed: GZIP, BZIP2, XZ, LZMA, ZLIB, ZSTD, LZ4, JOBLIB_ZF,
 }
 
