@@ -7,13 +7,13 @@
 //!
 //! Specification: <https://py7zr.readthedocs.io/en/latest/archive_format.html>
 
-mod audit;
 mod unpack;
 
 use std::sync::Arc;
 
 use super::archive_zip::hand_over_bytes;
 use super::decoded;
+use super::member_audit::{Contents, Described};
 use super::region::undescribed;
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, Input, Malformed, Slice};
@@ -84,7 +84,9 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         Ok(found) => found,
         Err(lost) => return without_header(scan, start, lost),
     };
-    audit::audit(scan, &directory.files);
+    for file in &directory.files {
+        described(file).audit(scan);
+    }
     members(scan, &directory)?;
     unclaimed(scan, &directory)?;
     behind(scan, directory.place.1)?;
@@ -184,7 +186,7 @@ fn without_header(scan: &mut Scan<'_>, start: Start, lost: Lost) -> Result<(), H
 /// Decodes each folder and hands its files over.
 fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
     let mut files = directory.files.iter().filter(|file| file.has_data);
-    let (mut too_deep, mut contents) = (None, audit::Contents::default());
+    let (mut too_deep, mut contents) = (None, Contents::default());
     for (n, folder) in directory.streams.folders.iter().enumerate() {
         let named: Vec<(String, Option<&File>)> = (0..folder.parts.len())
             .map(|part| {
@@ -208,7 +210,9 @@ fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
             }
             verify(scan, &input, *part, place)?;
             if let Some(file) = file {
-                audit::link(scan, &input, file)?;
+                if file.is_link() {
+                    described(file).audit_link(scan, &input)?;
+                }
                 contents.add(scan, &input)?;
             }
             give(scan, input, place, &mut too_deep)?;
@@ -218,8 +222,13 @@ fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
             return Err(exceeded.into());
         }
     }
-    contents.conclude(scan);
+    contents.conclude(scan, FORMAT.name);
     too_deep.map_or(Ok(()), |exceeded: Exceeded| Err(exceeded.into()))
+}
+
+fn described(file: &File) -> Described<'_> {
+    let mode = file.mode().unwrap_or_default();
+    Described { container: FORMAT.name, place: (0, 0), name: &file.name, mode }
 }
 
 /// States how decoding of a folder went, and which files it kept from being read; the limit that nothing else gets past.

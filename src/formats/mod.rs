@@ -13,6 +13,7 @@
 
 mod decoded;
 mod detect;
+mod member_audit;
 mod member_path;
 pub mod python_code;
 mod region;
@@ -46,7 +47,11 @@ formats! {
     archive_zip,
     pytorch_tar,
     archive_tar,
-    archive_7z;
+    oci,
+    archive_7z,
+    archive_cpio,
+    archive_ar,
+    archive_rar;
     compressed: GZIP, BZIP2, XZ, LZMA, ZLIB, ZSTD, LZ4, JOBLIB_ZF,
 }
 
