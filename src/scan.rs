@@ -8,6 +8,7 @@
 //!
 //! A panic in a format is caught here: it costs that input its coverage, not the run its report.
 
+use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::bytes::{Budget, Input, InputName, Limits, Role};
@@ -120,7 +121,7 @@ struct Walk {
     /// Where members lie in the top-level source, to name the one that an executable is in.
     extents: Vec<(u64, u64, InputName)>,
     /// Layers of container images that are root file systems.
-    roots: Vec<InputName>,
+    roots: HashSet<InputName>,
     sha256: Option<String>,
     model_extension: bool,
     given: bool,
@@ -137,7 +138,7 @@ impl Walk {
             formats: Vec::new(),
             inner_formats: Vec::new(),
             extents: Vec::new(),
-            roots: Vec::new(),
+            roots: HashSet::new(),
             sha256: None,
             model_extension: false,
             given,
@@ -177,8 +178,13 @@ impl Walk {
 
     /// True where programs are no news: in such an archive, and in a root file system, models by name excepted.
     fn expects_programs(&self, name: &InputName) -> bool {
-        let in_root = || !extension::is_model(&name.extension()) && self.roots.iter().any(|root| name.is_within(root));
-        self.carries_programs(name) || in_root()
+        let in_root = || {
+            let mut outer = name.clone();
+            while !self.roots.contains(&outer) && outer.members.pop().is_some() {}
+            self.roots.contains(&outer)
+        };
+        let models = extension::is_model(&name.extension());
+        self.carries_programs(name) || (!models && !self.roots.is_empty() && in_root())
     }
 
     /// Detects one input and reads it as everything that it is.
@@ -202,7 +208,7 @@ impl Walk {
             Role::Unknown | Role::Layer | Role::TorchPickle => detect(&probe),
         };
         if input.role == Role::Layer {
-            self.roots.push(input.name.clone());
+            self.roots.insert(input.name.clone());
         }
         let top = input.depth() == 0;
         if top {

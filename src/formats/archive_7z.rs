@@ -17,7 +17,7 @@ use super::member_audit::{Contents, Described};
 use super::region::undescribed;
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, Input, Malformed, Slice};
-use crate::decode::sevenz::{File, Folder, Header, SIGNATURE, START, Start, Streams, Substream, crc, header};
+use crate::decode::sevenz::{File, Header, SIGNATURE, START, Start, Streams, Substream, crc, header};
 use crate::fact::Fact;
 use unpack::{Stop, Unpacked, unpack};
 
@@ -56,6 +56,13 @@ struct Directory {
     place: (u64, u64),
 }
 
+impl Directory {
+    /// First byte and length of the outermost header.
+    fn header(&self) -> (u64, u64) {
+        (self.place.0, self.place.1.saturating_sub(self.place.0))
+    }
+}
+
 /// Why there is no header.
 enum Lost {
     /// It is encrypted.
@@ -85,7 +92,8 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         Err(lost) => return without_header(scan, start, lost),
     };
     for file in &directory.files {
-        described(file).audit(scan);
+        scan.budget.take_work(1)?;
+        described(file, &directory).audit(scan);
     }
     members(scan, &directory)?;
     unclaimed(scan, &directory)?;
@@ -100,6 +108,13 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
 fn locate(scan: &mut Scan<'_>, start: Start) -> Result<(Directory, Result<(), Halt>), Lost> {
     let size = usize::try_from(start.size.min(MOST_HEADER)).unwrap_or_default();
     let bytes = scan.input.read(start.at, size)?;
+    if bytes.is_empty() {
+        let nowhere = Malformed { at: 0, what: "the start header leads to no header" };
+        return match search(scan)? {
+            Some(directory) => Ok((directory, Err(nowhere.into()))),
+            None => Err(nowhere.into()),
+        };
+    }
     let whole = bytes.len() as u64 == start.size;
     if whole && crc(&bytes) != start.crc {
         state(scan, (start.at, start.size), "crc-mismatch", HEADER, "");
@@ -211,24 +226,25 @@ fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
             verify(scan, &input, *part, place)?;
             if let Some(file) = file {
                 if file.is_link() {
-                    described(file).audit_link(scan, &input)?;
+                    described(file, directory).audit_link(scan, &input)?;
                 }
                 contents.add(scan, &input)?;
             }
             give(scan, input, place, &mut too_deep)?;
         }
-        rest(scan, &unpacked, folder, &first, at)?;
+        rest(scan, &unpacked, place, &first, at)?;
         if let Some(exceeded) = spent {
             return Err(exceeded.into());
         }
     }
-    contents.conclude(scan, FORMAT.name);
+    contents.conclude(scan, FORMAT.name, directory.header());
     too_deep.map_or(Ok(()), |exceeded: Exceeded| Err(exceeded.into()))
 }
 
-fn described(file: &File) -> Described<'_> {
+/// Described in the header, packed or not.
+fn described<'a>(file: &'a File, directory: &Directory) -> Described<'a> {
     let mode = file.mode().unwrap_or_default();
-    Described { container: FORMAT.name, place: (0, 0), name: &file.name, mode }
+    Described { container: FORMAT.name, place: directory.header(), name: &file.name, mode }
 }
 
 /// States how decoding of a folder went, and which files it kept from being read; the limit that nothing else gets past.
@@ -261,8 +277,9 @@ fn report(
     for (name, _) in named {
         scan.budget.take_member()?;
         state(scan, place, anomaly, name, detail);
-        scan.unread(scan.input.name.member(name.as_str()), reason, true);
     }
+    // One for all files of the folder.
+    scan.unread(scan.input.name.member(first), reason, true);
     Ok(None)
 }
 
@@ -303,16 +320,16 @@ fn give(
 }
 
 /// What a folder decodes to beyond its files: no extractor writes it, and repair tools do.
-fn rest(scan: &mut Scan<'_>, unpacked: &Unpacked, folder: &Folder, first: &str, at: u64) -> Result<(), Halt> {
+fn rest(scan: &mut Scan<'_>, unpacked: &Unpacked, place: (u64, u64), first: &str, at: u64) -> Result<(), Halt> {
     let length = unpacked.source.len().saturating_sub(at);
-    if length == 0 || folder.sizes.is_empty() {
+    if length == 0 {
         return Ok(());
     }
     let name = format!("{first}<rest>");
     let detail = format!("{length} bytes behind the last file of its folder");
-    state(scan, (0, 0), "hidden-entry", &name, &detail);
+    state(scan, place, "hidden-entry", &name, &detail);
     let input = input(scan, unpacked, &name, at, length);
-    give(scan, input, (0, 0), &mut None)
+    give(scan, input, place, &mut None)
 }
 
 /// Bytes between the start header and the header that no stream holds.

@@ -70,7 +70,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         }
         at = end.saturating_add(end % 2);
     }
-    contents.conclude(scan, FORMAT.name);
+    contents.conclude(scan, FORMAT.name, (0, scan.input.len()));
     Ok(())
 }
 

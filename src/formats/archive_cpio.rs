@@ -90,7 +90,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
             at = skip_zeros(scan, at)?;
         }
     };
-    contents.conclude(scan, FORMAT.name);
+    contents.conclude(scan, FORMAT.name, (0, scan.input.len()));
     let rest = scan.input.len().saturating_sub(at);
     if rest > 0 && fault.is_none() {
         let detail = format!("{rest} bytes");

@@ -17,7 +17,7 @@ const TYPE: u32 = 0o170_000;
 pub(super) struct Described<'a> {
     /// The format of the archive, by its table name.
     pub(super) container: &'static str,
-    /// First byte and length of the header, zeros if it has no place of its own.
+    /// First byte and length of the header.
     pub(super) place: (u64, u64),
     /// Name.
     pub(super) name: &'a str,
@@ -88,7 +88,7 @@ impl Contents {
     }
 
     /// States the names that occurred more than once: extraction keeps the last, or asks.
-    pub(super) fn conclude(self, scan: &mut Scan<'_>, container: &'static str) {
+    pub(super) fn conclude(self, scan: &mut Scan<'_>, container: &'static str, place: (u64, u64)) {
         let repeated = self.by_name.into_iter().filter(|(_, (_, count))| *count > 1);
         let mut repeated: Vec<(String, u64)> = repeated.map(|(name, (_, count))| (name, count)).collect();
         repeated.sort_unstable();
@@ -96,7 +96,7 @@ impl Contents {
             let differs = self.differ.contains(&name);
             let anomaly = if differs { "duplicate-name-differs" } else { "duplicate-name" };
             let contents = if differs { "different contents" } else { "equal content" };
-            let described = Described { container, place: (0, 0), name: &name, mode: 0 };
+            let described = Described { container, place, name: &name, mode: 0 };
             described.state(scan, anomaly, &format!("{count} members of {contents}"));
         }
     }

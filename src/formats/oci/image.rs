@@ -1,6 +1,6 @@
 //! Manifests and what they name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ pub(super) struct Image<'c> {
     container: &'c mut Container,
     /// Prefix of all names.
     root: String,
+    /// Members by name, the last of each.
+    members: HashMap<Vec<u8>, usize>,
     /// Names of blobs that were looked at.
     seen: HashSet<String>,
 }
@@ -44,7 +46,10 @@ enum From {
 
 impl<'c> Image<'c> {
     pub(super) fn new(container: &'c mut Container, root: String) -> Self {
-        Self { container, root, seen: HashSet::new() }
+        let named = container.archive.entries.iter().enumerate().filter(|(_, entry)| entry.kind.has_data());
+        let plain = |name: &[u8]| name.strip_prefix(b"./").unwrap_or(name).to_vec();
+        let members = named.map(|(n, entry)| (plain(&entry.name), n)).collect();
+        Self { container, root, members, seen: HashSet::new() }
     }
 
     /// Follows what the index and the list of `docker save` name.
@@ -159,8 +164,7 @@ impl<'c> Image<'c> {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        let name = format!("{}{name}", self.root);
-        self.container.position(&name).or_else(|| self.container.position(&format!("./{name}")))
+        self.members.get(format!("{}{name}", self.root).as_bytes()).copied()
     }
 }
 
