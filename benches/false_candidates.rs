@@ -27,11 +27,11 @@ const KINDS: &[(&str, Fill)] = &[
             u64::from(tables.f32(bits).to_bits()) | u64::from(tables.f32(bits >> 32).to_bits()) << 32
         });
     }),
-    ("f16, normal", |tables, noise, block| words(block, || tables.four(&tables.f16, noise.next()))),
-    ("bf16, normal", |tables, noise, block| words(block, || tables.four(&tables.bf16, noise.next()))),
+    ("f16, normal", |tables, noise, block| words(block, || Tables::four(&tables.f16, noise.next()))),
+    ("bf16, normal", |tables, noise, block| words(block, || Tables::four(&tables.bf16, noise.next()))),
     ("int8, quantised normal", |tables, noise, block| {
         words(block, || {
-            let (one, two) = (tables.four(&tables.int8, noise.next()), tables.four(&tables.int8, noise.next()));
+            let (one, two) = (Tables::four(&tables.int8, noise.next()), Tables::four(&tables.int8, noise.next()));
             one << 8 | two
         });
     }),
@@ -113,7 +113,7 @@ impl Tables {
         draw(bits) + draw(bits >> 16) * 0.37
     }
 
-    fn four(&self, table: &[u16], bits: u64) -> u64 {
+    fn four(table: &[u16], bits: u64) -> u64 {
         (0..4).fold(0, |word, n| word << 16 | u64::from(table[usize::try_from(bits >> (n * 16) & 0xffff).unwrap()]))
     }
 
