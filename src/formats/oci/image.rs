@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::FORMAT;
 use crate::bytes::{Exceeded, Input, Role};
+use crate::decode::tar::Kind;
 use crate::fact::Fact;
 use crate::formats::archive_tar::Container;
 use crate::formats::archive_zip::digest;
@@ -27,6 +28,8 @@ pub(super) struct Image<'c> {
     container: &'c mut Container,
     /// Prefix of all names.
     root: String,
+    /// Names of links: `docker save` once wrote a layer that occurs twice as a link to the first one.
+    links: HashSet<Vec<u8>>,
     /// Members by name, the last of each.
     members: HashMap<Vec<u8>, usize>,
     /// Names of blobs that were looked at.
@@ -49,7 +52,10 @@ impl<'c> Image<'c> {
         let named = container.archive.entries.iter().enumerate().filter(|(_, entry)| entry.kind.has_data());
         let plain = |name: &[u8]| name.strip_prefix(b"./").unwrap_or(name).to_vec();
         let members = named.map(|(n, entry)| (plain(&entry.name), n)).collect();
-        Self { container, root, members, seen: HashSet::new() }
+        let linked = container.archive.entries.iter();
+        let linked = linked.filter(|entry| matches!(entry.kind, Kind::SymbolicLink | Kind::HardLink));
+        let links = linked.map(|entry| plain(&entry.name)).collect();
+        Self { container, root, links, members, seen: HashSet::new() }
     }
 
     /// Follows what the index and the list of `docker save` name.
@@ -145,7 +151,9 @@ impl<'c> Image<'c> {
             return Ok(());
         }
         let Some(n) = self.position(layer) else {
-            scan.whole(Fact::Unresolved { pointer: "docker-save layer", object: layer });
+            if !self.links.contains(format!("{}{layer}", self.root).as_bytes()) {
+                scan.whole(Fact::Unresolved { pointer: "docker-save layer", object: layer });
+            }
             return Ok(());
         };
         let Some(input) = self.container.open(scan, n)? else { return Ok(()) };
