@@ -34,6 +34,10 @@ bench-large:
     cargo build --release --locked
     python3 benches/large.py
 
+# Random weights through the search for executables, so many gigabytes of each kind: the table of docs/performance.md.
+bench-candidates GIGABYTES="9":
+    cargo bench --bench false_candidates -- {{GIGABYTES}}
+
 # Make the table of known names anew from the packages' wheels.
 names *ARGS:
     python3 tools/names/build.py {{ARGS}}

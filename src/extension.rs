@@ -65,8 +65,9 @@ const MODELS: &[&str] = &[
     "weights",
 ];
 
-/// Extensions of ZIP archives that software is installed or run from.
-const SOFTWARE: &[&str] = &["aar", "apk", "crx", "ear", "egg", "ipa", "jar", "nupkg", "vsix", "war", "whl", "xpi"];
+/// Extensions of archives that software is installed, run or linked from.
+const SOFTWARE: &[&str] =
+    &["a", "aar", "apk", "crx", "deb", "ear", "egg", "ipa", "ipk", "jar", "nupkg", "vsix", "war", "whl", "xpi"];
 
 /// True if archives of that extension (lower case, no dot) carry programs by nature.
 #[must_use]

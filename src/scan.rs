@@ -8,12 +8,14 @@
 //!
 //! A panic in a format is caught here: it costs that input its coverage, not the run its report.
 
+use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::bytes::{Budget, Input, InputName, Limits, Role};
 use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
+use crate::formats::oci::declared_digest;
 use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect, is_hidden};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
@@ -117,6 +119,8 @@ struct Walk {
     inner_formats: Vec<&'static str>,
     /// Where members lie in the top-level source, to name the one that an executable is in.
     extents: Vec<(u64, u64, InputName)>,
+    /// Layers of container images that are root file systems.
+    roots: HashSet<InputName>,
     sha256: Option<String>,
     model_extension: bool,
     given: bool,
@@ -133,6 +137,7 @@ impl Walk {
             formats: Vec::new(),
             inner_formats: Vec::new(),
             extents: Vec::new(),
+            roots: HashSet::new(),
             sha256: None,
             model_extension: false,
             given,
@@ -143,18 +148,42 @@ impl Walk {
         }
         if options.payload && walk.is_model() {
             walk.payload(input, sink);
+            walk.address(input, sink);
         }
         walk
+    }
+
+    /// States that a file which is named by the digest of its content has another one.
+    fn address(&self, input: &Input, sink: &mut dyn Sink) {
+        let Some((declared, found)) = declared_digest(&input.name.path).zip(self.sha256.as_deref()) else { return };
+        if declared != found {
+            let detail = format!("name {declared}, content {found}");
+            let (anomaly, member) = ("digest-mismatch", input.name.path.as_str());
+            let fact = Fact::Member { anomaly, member, container: "blobs", detail: &detail };
+            sink.take(&fact, &Location { name: &input.name, span: None });
+        }
     }
 
     fn is_model(&self) -> bool {
         !self.formats.is_empty() || self.model_extension
     }
 
-    /// True for a plain archive of a kind that software is installed from (`.jar`, `.whl`): programs are no news in it.
-    /// No model loader opens one; an archive that a loader does open is more than `zip` here, whatever its name.
+    /// True for a plain archive of a kind that software is installed from (`.jar`, `.deb`): programs are no news in it.
+    /// No model loader opens one; an archive that a loader does open is of another format here, whatever its name.
     fn carries_programs(&self, top: &InputName) -> bool {
-        self.formats == ["zip"] && extension::is_software(&InputName::top(&*top.path).extension())
+        matches!(self.formats.as_slice(), ["zip" | "ar"])
+            && extension::is_software(&InputName::top(&*top.path).extension())
+    }
+
+    /// True where programs are no news: in such an archive, and in a root file system, models by name excepted.
+    fn expects_programs(&self, name: &InputName) -> bool {
+        let in_root = || {
+            let mut outer = name.clone();
+            while !self.roots.contains(&outer) && outer.members.pop().is_some() {}
+            self.roots.contains(&outer)
+        };
+        let models = extension::is_model(&name.extension());
+        self.carries_programs(name) || (!models && !self.roots.is_empty() && in_root())
     }
 
     /// Detects one input and reads it as everything that it is.
@@ -175,10 +204,13 @@ impl Walk {
         };
         let mut found = match input.role {
             Role::Payload => Detected::default(),
-            Role::Unknown | Role::TorchPickle => detect(&probe),
+            Role::Unknown | Role::Layer | Role::TorchPickle => detect(&probe),
         };
+        if input.role == Role::Layer {
+            self.roots.insert(input.name.clone());
+        }
         let top = input.depth() == 0;
-        if !(if top { self.given || found.model_extension } else { !self.carries_programs(&input.name) }) {
+        if !(if top { self.given || found.model_extension } else { !self.expects_programs(&input.name) }) {
             found.formats.retain(|format| format.kind != FormatKind::Program);
         }
         if top {
@@ -241,7 +273,7 @@ impl Walk {
         if top && !self.model_extension {
             return;
         }
-        if self.carries_programs(&input.name) {
+        if self.expects_programs(&input.name) {
             return;
         }
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
@@ -261,7 +293,7 @@ impl Walk {
 
     /// The pass over all bytes of a decoded input that holds no others.
     fn carve(&self, input: &Input, sink: &mut dyn Sink) {
-        if self.carries_programs(&input.name) {
+        if self.expects_programs(&input.name) {
             return;
         }
         if let Ok(found) = payload::pass(&*input.source, &self.budget) {
@@ -280,7 +312,7 @@ impl Walk {
                     // The innermost member that holds it; its own first byte was looked at when it was detected.
                     let inside = self.extents.iter().filter(|(start, end, _)| (*start..*end).contains(&at));
                     match inside.max_by_key(|(_, _, name)| name.members.len()) {
-                        Some((start, _, _)) if *start == at => {}
+                        Some((start, _, name)) if *start == at || self.expects_programs(name) => {}
                         Some((start, _, name)) => carved(sink, name, at.saturating_sub(*start), program),
                         None if at == 0 => {}
                         None => carved(sink, &input.name, at, program),

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use modelaudit::bytes::MemorySource;
-use modelaudit::decode::codec::{Codec, decode, literal};
+use modelaudit::decode::codec::{Branches, Codec, bcj2, decode, literal};
 
 /// More output than any decoder makes of one step.
 const ENOUGH: u64 = 16 << 20;
@@ -24,6 +24,13 @@ fuzz_target!(|bytes: &[u8]| {
         Codec::Zstd,
         Codec::Lz4,
         Codec::JoblibZf,
+        Codec::BareLzma { props: 0x5d, dictionary: 1 << 16, size: 1000 },
+        Codec::Lzma2(1 << 16),
+        Codec::Delta(3),
+        Codec::Branches(Branches::X86),
+        Codec::Branches(Branches::Arm64),
+        Codec::Branches(Branches::RiscV),
+        Codec::Branches(Branches::Ia64),
     ] {
         let mut made = 0;
         let outcome = decode(codec, &*source, 0, u64::MAX, |piece, used| {
@@ -35,6 +42,22 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(outcome.produced, made);
         assert!(outcome.consumed <= bytes.len() as u64);
         assert!(!(outcome.ended && outcome.fault.is_some()));
+    }
+    // Four streams: where each ends, the first three bytes say.
+    if let Some((cuts, streams)) = bytes.split_first_chunk::<3>() {
+        let mut at = [0, 0, 0, 0, streams.len()];
+        for (place, cut) in at[1..4].iter_mut().zip(cuts) {
+            *place = usize::from(*cut).min(streams.len());
+        }
+        at.sort_unstable();
+        let sources = std::array::from_fn(|n| MemorySource::new(&streams[at[n]..at[n + 1]]));
+        let mut made = 0;
+        bcj2(&sources, 1000, |piece| {
+            made += piece.len();
+            Ok(true)
+        })
+        .unwrap();
+        assert!(made <= 1000);
     }
     assert!(literal(bytes, 1000).is_none_or(|out| out.len() <= 1000));
 });

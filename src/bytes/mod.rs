@@ -25,6 +25,8 @@ pub enum Role {
     Unknown,
     /// Raw numbers (a tensor storage): never probed as a format, only searched for executables.
     Payload,
+    /// A layer of a container image, compressed or not: the top of a root file system, with the programs of one.
+    Layer,
     /// A pickle read by a loader that resolves persistent ids to tensor storages.
     TorchPickle,
 }

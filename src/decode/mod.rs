@@ -14,6 +14,7 @@ pub mod hdf5;
 pub mod marshal;
 pub mod npy;
 pub mod pickle;
+pub mod sevenz;
 mod slice;
 pub mod tar;
 pub mod zip;

@@ -115,6 +115,13 @@ impl Container {
         }
     }
 
+    /// The stored bytes of member `n`, nothing stated and the member not taken.
+    #[must_use]
+    pub fn peek(&self, scan: &Scan<'_>, n: usize) -> Option<Input> {
+        let entry = self.archive.entries.get(n)?;
+        Some(scan.input.slice(entry.display_name(), entry.data, entry.stored))
+    }
+
     /// Hands over each member that was not opened before, and the regions outside all members.
     ///
     /// # Errors
@@ -125,7 +132,7 @@ impl Container {
                 continue;
             }
             if let Some(input) = self.open(scan, n)? {
-                self.give(scan, n, input)?;
+                self.give(scan, n, input, Role::Unknown)?;
             }
         }
         for (at, length) in self.archive.regions.clone() {
@@ -135,10 +142,13 @@ impl Container {
     }
 
     /// Hands one opened member over. Refused for its depth, it is recorded as a nesting bomb if it is an archive again.
-    fn give(&mut self, scan: &mut Scan<'_>, n: usize, input: Input) -> Result<(), Halt> {
+    ///
+    /// # Errors
+    /// A limit on the whole input, or I/O.
+    pub fn give(&mut self, scan: &mut Scan<'_>, n: usize, input: Input, role: Role) -> Result<(), Halt> {
         let limit = scan.budget.limits().depth;
         if input.depth() as u64 <= limit {
-            return scan.child(input.with_role(Role::Unknown));
+            return scan.child(input.with_role(role));
         }
         let head = input.read(0, 512)?;
         if let Some(entry) = self.archive.entries.get(n).filter(|_| head.starts_with(b"PK\x03\x04") || is_header(&head)) {

@@ -37,9 +37,23 @@ pub(super) struct Decoded {
 /// # Errors
 /// I/O.
 pub(super) fn decode(scan: &Scan<'_>, codec: Codec, at: u64, len: u64, most: Exceeded) -> Result<Decoded, Halt> {
+    decode_from(scan, &*scan.input.source, codec, (at, len), most)
+}
+
+/// The same of any source: what another decoder made.
+///
+/// # Errors
+/// I/O.
+pub(super) fn decode_from(
+    scan: &Scan<'_>,
+    source: &dyn ReadAt,
+    codec: Codec,
+    (at, len): (u64, u64),
+    most: Exceeded,
+) -> Result<Decoded, Halt> {
     let mut spool = Spool::default();
     let (mut produced, mut stopped, mut spent, mut bomb) = (0_u64, None, false, false);
-    let outcome = codec::decode(codec, &*scan.input.source, at, len, |piece, consumed| {
+    let outcome = codec::decode(codec, source, at, len, |piece, consumed| {
         produced = produced.saturating_add(piece.len() as u64);
         let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
         bomb |= over(BOMB_RATIO);

@@ -13,6 +13,7 @@
 
 mod decoded;
 mod detect;
+mod member_audit;
 mod member_path;
 mod region;
 
@@ -45,7 +46,12 @@ formats! {
     python_code,
     archive_zip,
     pytorch_tar,
-    archive_tar;
+    archive_tar,
+    oci,
+    archive_7z,
+    archive_cpio,
+    archive_ar,
+    archive_rar;
     compressed: GZIP, BZIP2, XZ, LZMA, ZLIB, ZSTD, LZ4, JOBLIB_ZF,
 }
 

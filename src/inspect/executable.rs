@@ -12,6 +12,9 @@ use crate::bytes::{Cursor, Malformed, ReadAt};
 /// Bytes of headers that confirmation looks at. Load commands and section tables of real programs fit.
 const HEADER: usize = 64 << 10;
 
+/// Largest alignment of a part of a universal Mach-O file.
+const MOST_ALIGNED: u64 = 1 << 15;
+
 /// A confirmed executable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Executable {
@@ -33,6 +36,17 @@ pub(super) const MAGICS: &[&[u8]] = &[
     b"\xca\xfe\xba\xbf",
     b"\0asm\x01\0\0\0",
     b"dex\n0",
+    // Compiled Python, the last number of each version: 2.7, then 3.6 to 3.14.
+    b"\x03\xf3\r\n",
+    b"\x33\x0d\r\n",
+    b"\x42\x0d\r\n",
+    b"\x55\x0d\r\n",
+    b"\x61\x0d\r\n",
+    b"\x6f\x0d\r\n",
+    b"\xa7\x0d\r\n",
+    b"\xcb\x0d\r\n",
+    b"\xf3\x0d\r\n",
+    b"\x2b\x0e\r\n",
 ];
 
 /// Is there an executable at `offset` of `source`?
@@ -304,14 +318,18 @@ fn fat_macho(file: &View<'_>, wide: bool) -> Option<Executable> {
     for _ in 0..count {
         c.skip(8).ok()?;
         let (offset, size) = if wide {
-            let pair = (c.u64_be().ok()?, c.u64_be().ok()?);
-            c.skip(8).ok()?;
-            pair
+            (c.u64_be().ok()?, c.u64_be().ok()?)
         } else {
-            let pair = (u64::from(c.u32_be().ok()?), u64::from(c.u32_be().ok()?));
-            c.skip(4).ok()?;
-            pair
+            (u64::from(c.u32_be().ok()?), u64::from(c.u32_be().ok()?))
         };
+        // Each part begins at a multiple of its alignment, a power of two.
+        let alignment = 1_u64.checked_shl(c.u32_be().ok()?)?;
+        if wide {
+            c.skip(4).ok()?;
+        }
+        if alignment > MOST_ALIGNED || !offset.is_multiple_of(alignment) {
+            return None;
+        }
         let head = file.source.read_range(file.offset.saturating_add(offset), HEADER).ok()?;
         if !file.holds(offset, size) || thin_macho(&head, size).is_none() {
             return None;
@@ -404,6 +422,10 @@ fn python_bytecode(file: &View<'_>) -> Option<Executable> {
         3390..=3999 => 16,
         _ => return None,
     };
+    // Since 3.7 flags say how the source is known: by its time, or by a hash that is checked or not.
+    if header == 16 && c.u32_le().ok()? > 3 {
+        return None;
+    }
     let mut code = file.at(header);
     // A module takes no arguments; what follows may be anything that the author of the file likes.
     let (kind, arguments) = (code.u8().ok()?, code.u32_le().ok()?);
@@ -465,5 +487,30 @@ mod tests {
         assert_eq!(module(3531, 0), Some("python-bytecode"));
         assert_eq!(module(3531, 1), None);
         assert_eq!(module(4531, 0), None);
+    }
+
+    /// A universal file of one part at `offset`, which claims to lie at a multiple of two to the `align`.
+    fn universal(offset: u32, align: u32, filetype: u32) -> Vec<u8> {
+        let mut file = b"\xca\xfe\xba\xbe".to_vec();
+        for word in [1, 0x0100_0007, 3, offset, 104, align] {
+            file.extend(word.to_be_bytes());
+        }
+        file.resize(offset as usize, 0);
+        for word in [0xfeed_facf, 0x0100_0007, 3, filetype, 1, 72, 0, 0, 0x19, 72] {
+            file.extend(u32::to_le_bytes(word));
+        }
+        file.resize(offset as usize + 104, 0);
+        file
+    }
+
+    #[test]
+    fn a_universal_file_is_as_good_as_its_parts() {
+        let found = |file: Vec<u8>| confirm(&*MemorySource::new(file), 0).unwrap().map(|found| found.form);
+        assert_eq!(found(universal(64, 6, 2)), Some("macho"));
+        for other in [universal(64, 7, 2), universal(64, 40, 2), universal(64, 6, 0)] {
+            assert_eq!(found(other), None);
+        }
+        // The same magic number, and a version of Java where the number of parts would stand.
+        assert_eq!(found(b"\xca\xfe\xba\xbe\0\0\0\x34\0\x06".to_vec()), None);
     }
 }

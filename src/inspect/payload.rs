@@ -22,6 +22,8 @@ pub struct Payload {
     pub sha256: String,
     /// Executables and their offsets.
     pub executables: Vec<(u64, Executable)>,
+    /// Magic numbers that were looked at.
+    pub candidates: u64,
     /// True if there were more candidates than could be looked at.
     pub cut: bool,
 }
@@ -45,7 +47,6 @@ pub fn pass(source: &dyn ReadAt, budget: &Budget) -> Result<Payload, PassError> 
     let finder = Finder::new();
     let mut payload = Payload::default();
     let mut hash = Sha256::new();
-    let mut candidates = 0;
     let mut at = 0_u64;
     // The end of the last chunk is kept in front of the next one: a magic number may lie across the border.
     let keep = MAGICS.iter().map(|magic| magic.len()).max().unwrap_or(1).saturating_sub(1);
@@ -64,8 +65,8 @@ pub fn pass(source: &dyn ReadAt, budget: &Budget) -> Result<Payload, PassError> 
             if position + magic.len() <= kept {
                 continue;
             }
-            candidates += 1;
-            if payload.executables.len() >= MAX_FOUND || candidates > MAX_CANDIDATES {
+            payload.candidates += 1;
+            if payload.executables.len() >= MAX_FOUND || payload.candidates > MAX_CANDIDATES {
                 payload.cut = true;
                 break;
             }

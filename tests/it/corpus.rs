@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use modelaudit::bytes::{FileSource, Input, InputName};
+use modelaudit::bytes::{FileSource, Input, InputName, MemorySource};
 use modelaudit::finding::Severity;
 use modelaudit::formats::{Detected, Format, by_name};
 use modelaudit::report::Status;
@@ -121,6 +121,18 @@ fn what_cannot_be_opened_is_found() {
     let gone = scan::unopened(rules, &name, 0, &std::io::ErrorKind::PermissionDenied.into());
     assert_eq!((codes(&gone.hits), gone.coverage.status), (["S999".to_owned()].into(), Status::Failed));
     assert_eq!(gone.errors.len(), 1);
+}
+
+#[test]
+fn a_blob_is_what_its_name_says() {
+    let content = include_bytes!("../../fixtures/unread/known.pkl").as_slice();
+    let digest = "e71559db7df35982f168ca0bd6d35a0270e621095a7bfd0c3a1773ed09ae1a44";
+    let found = |name: &str| {
+        let input = Input::new(format!("image/blobs/sha256/{name}"), MemorySource::new(content));
+        codes(&scan::scan(RuleSet::shipped(), &options(), &input, true).hits)
+    };
+    assert_eq!(found(digest), BTreeSet::new());
+    assert_eq!(found(&digest.replace('0', "1")), ["S1223".to_owned()].into());
 }
 
 /// The manifest of the real files that frameworks wrote.

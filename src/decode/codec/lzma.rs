@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 
 use flate2::Crc;
-use lzma_rust2::{Action, LzmaReader, Status, StreamResult, XzReader, XzStream};
+use lzma_rust2::{Action, Lzma2Reader, LzmaReader, Status, StreamResult, XzReader, XzStream};
 
 use super::feed::Feed;
 use super::{Leave, MOST_HISTORY, Out, members};
@@ -200,8 +200,46 @@ pub(super) fn in_zip(feed: &mut Feed<'_>, out: &mut Out<'_>, size: Option<u64>) 
     bare(feed, out, props, u32::from_le_bytes([d0, d1, d2, d3]), size.unwrap_or(u64::MAX))
 }
 
+/// LZMA2 without a header.
+///
+/// A reader that meets an error drops what it has made for that call. So it reads anew then, and byte by byte from there
+/// on.
+pub(super) fn second(feed: &mut Feed<'_>, out: &mut Out<'_>, dictionary: u32) -> Result<(), Leave> {
+    let start = feed.offset();
+    let kept = dictionary.clamp(4096, MOST_HISTORY);
+    let (mut piece, mut given, mut fine) = (vec![0; WINDOW], 0_u64, u64::MAX);
+    loop {
+        let mut reader = Lzma2Reader::new(&mut *feed, kept, None);
+        let mut seen = 0_u64;
+        let error = loop {
+            let most = usize::try_from(fine.saturating_sub(seen)).unwrap_or(usize::MAX).clamp(1, WINDOW);
+            match reader.read(piece.get_mut(..most).unwrap_or_default()) {
+                Ok(0) => return Ok(()),
+                Ok(n) => {
+                    // Of what has been passed on before, nothing again.
+                    let fresh = n.min(usize::try_from(given.saturating_sub(seen)).unwrap_or(usize::MAX))..n;
+                    seen = seen.saturating_add(n as u64);
+                    given = given.max(seen);
+                    out.piece(piece.get(fresh).unwrap_or_default(), reader.inner().offset())?;
+                }
+                Err(error) => break error,
+            }
+        };
+        drop(reader);
+        if fine == u64::MAX {
+            fine = given;
+            feed.seek(start);
+            continue;
+        }
+        if dictionary > kept && given > u64::from(kept) {
+            return Err(Leave::unsupported(feed.offset(), HISTORY));
+        }
+        return Err(refused(&error, feed));
+    }
+}
+
 /// LZMA without a header; `size` is all ones if an end marker says where it ends.
-fn bare(feed: &mut Feed<'_>, out: &mut Out<'_>, props: u8, dictionary: u32, size: u64) -> Result<(), Leave> {
+pub(super) fn bare(feed: &mut Feed<'_>, out: &mut Out<'_>, props: u8, dictionary: u32, size: u64) -> Result<(), Leave> {
     let at = feed.offset();
     let kept = dictionary.clamp(4096, MOST_HISTORY);
     let mut reader = match LzmaReader::new_with_props(&mut *feed, size, props, kept, None) {

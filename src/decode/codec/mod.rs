@@ -11,12 +11,14 @@
 mod blocks;
 mod deflate;
 mod feed;
+mod filters;
 mod lz4;
 mod lzma;
 mod probe;
 mod zstd;
 
 pub use deflate::stored_name;
+pub use filters::{Branches, bcj2};
 pub use probe::{begins, literal};
 
 use flate2::Crc;
@@ -48,6 +50,21 @@ pub enum Codec {
     Lzma,
     /// LZMA as ZIP wraps it. The size is that of the decoded data, where no end marker says it.
     ZipLzma(Option<u64>),
+    /// LZMA without a header, as 7z has it.
+    BareLzma {
+        /// Its parameters in one byte.
+        props: u8,
+        /// How far back it refers.
+        dictionary: u32,
+        /// Size of the decoded data.
+        size: u64,
+    },
+    /// LZMA2 without a header; how far back it refers.
+    Lzma2(u32),
+    /// Differences between bytes at this distance.
+    Delta(u8),
+    /// Machine code whose branches name absolute targets.
+    Branches(Branches),
     /// Zstandard.
     Zstd,
     /// LZ4 frames, current and legacy.
@@ -120,6 +137,10 @@ pub fn decode(
         Codec::Bzip2 => blocks::bzip2(&mut feed, &mut out),
         Codec::Xz | Codec::Lzma => lzma::streams(&mut feed, &mut out),
         Codec::ZipLzma(size) => lzma::in_zip(&mut feed, &mut out, size),
+        Codec::BareLzma { props, dictionary, size } => lzma::bare(&mut feed, &mut out, props, dictionary, size),
+        Codec::Lzma2(dictionary) => lzma::second(&mut feed, &mut out, dictionary),
+        Codec::Delta(distance) => filters::delta(&mut feed, &mut out, distance),
+        Codec::Branches(machine) => filters::branches(&mut feed, &mut out, machine),
         Codec::Zstd => zstd::frames(&mut feed, &mut out),
         Codec::Lz4 => lz4::frames(&mut feed, &mut out),
     };

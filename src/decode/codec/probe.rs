@@ -31,7 +31,13 @@ pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
         Codec::Zstd => is_zstd(head) || is_skippable(head) && is_zstd(&first_frame(source)),
         Codec::Lz4 => lz4::is_lz4(head) || is_skippable(head) && lz4::is_lz4(&first_frame(source)),
         Codec::JoblibZf => head.starts_with(b"ZF0x") && decodes(codec, source, false),
-        Codec::Deflate | Codec::Deflate64 | Codec::ZipLzma(_) => false,
+        Codec::Deflate
+        | Codec::Deflate64
+        | Codec::ZipLzma(_)
+        | Codec::BareLzma { .. }
+        | Codec::Lzma2(_)
+        | Codec::Delta(_)
+        | Codec::Branches(_) => false,
     }
 }
 

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use super::links::Links;
 use super::{Container, FORMAT};
+use crate::bytes::Role;
 use crate::decode::tar::{Entry, Kind, Origin};
 use crate::fact::Fact;
 use crate::formats::archive_zip::digest;
+use crate::formats::oci::audit_layer;
 use crate::formats::{Halt, Scan, member_path};
 
 impl Container {
@@ -21,8 +23,12 @@ impl Container {
         let links = Links::of(&self.archive);
         for entry in &self.archive.entries {
             scan.budget.take_work(32)?;
-            audit_names(scan, entry, &links);
-            audit_kind(scan, entry, &links);
+            if scan.input.role == Role::Layer {
+                audit_layer(scan, entry);
+            } else {
+                audit_names(scan, entry, &links);
+                audit_kind(scan, entry, &links);
+            }
             audit_headers(scan, entry);
         }
         self.audit_duplicates(scan)?;

@@ -7,7 +7,7 @@
 mod name;
 
 use super::{Format, FormatKind, Halt, Scan, decoded};
-use crate::bytes::{Exceeded, Input, Malformed, ReadAt, Stream};
+use crate::bytes::{Exceeded, Input, Malformed, ReadAt, Role, Stream};
 use crate::decode::codec::{self, Codec, Fault, FaultKind, Outcome};
 use crate::fact::Fact;
 
@@ -75,6 +75,8 @@ fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<()
     let most = Exceeded { what: "decoded bytes of one member", limit: scan.budget.limits().member_bytes };
     let decoded = decoded::decode(scan, codec, 0, len, most)?;
     let child = scan.input.member(name::of(scan.input, codec), decoded.source);
+    // A layer is one once it is decompressed, too.
+    let child = if scan.input.role == Role::Layer { child.with_role(Role::Layer) } else { child };
     let outcome = decoded.outcome;
     let state = |scan: &mut Scan<'_>, at: u64, anomaly: &str, detail: &str| {
         let member = child.name.innermost();

@@ -1,0 +1,364 @@
+//! 7z archives.
+//!
+//! Loaders of models do not open them, which is their use in attacks: scanners that know ZIP alone saw nothing in
+//! published malicious models that were packed so. Members of a folder lie in one stream that is decoded once. What a
+//! tool for repair would still get out of a damaged archive is read: a wrong checksum is a fact and no end, and a header
+//! that the start header does not lead to is looked for at the end of the file.
+//!
+//! Specification: <https://py7zr.readthedocs.io/en/latest/archive_format.html>
+
+mod unpack;
+
+use std::sync::Arc;
+
+use super::archive_zip::hand_over_bytes;
+use super::decoded;
+use super::member_audit::{Contents, Described};
+use super::region::undescribed;
+use super::{Format, FormatKind, Halt, Probe, Scan};
+use crate::bytes::{Exceeded, Input, Malformed, Slice};
+use crate::decode::sevenz::{File, Header, SIGNATURE, START, Start, Streams, Substream, crc, header};
+use crate::fact::Fact;
+use unpack::{Stop, Unpacked, unpack};
+
+/// The record.
+pub const FORMAT: Format = Format {
+    name: "7z",
+    title: "7z archive",
+    kind: FormatKind::Container,
+    extensions: &["7z"],
+    runs_code: false,
+    refines: None,
+    identify: |probe: &Probe<'_>| probe.head.starts_with(SIGNATURE),
+    scan,
+    checks: "Start header and header, packed or plain; every member through LZMA, LZMA2, bzip2, DEFLATE, Zstandard, LZ4, \
+             filters and BCJ2; checksums; duplicates; paths and links that leave the archive; bytes that no file owns; bombs.",
+    spec: "https://py7zr.readthedocs.io/en/latest/archive_format.html",
+};
+
+/// Largest header that is read. One of a hundred thousand files takes ten megabytes.
+const MOST_HEADER: u64 = 64 << 20;
+/// Headers packed in headers; writers pack one once.
+const MOST_PACKED: usize = 4;
+/// Bytes at the end in which a lost header is looked for, and places that are tried.
+const SEARCHED: u64 = 1 << 20;
+const MOST_TRIED: usize = 64;
+/// The name of what the headers are in.
+const HEADER: &str = "<header>";
+
+/// A header and where it lies.
+struct Directory {
+    streams: Streams,
+    files: Vec<File>,
+    /// What is wrong behind the streams.
+    fault: Option<Malformed>,
+    /// First byte of the outermost header, and the first one behind it.
+    place: (u64, u64),
+}
+
+impl Directory {
+    /// First byte and length of the outermost header.
+    fn header(&self) -> (u64, u64) {
+        (self.place.0, self.place.1.saturating_sub(self.place.0))
+    }
+}
+
+/// Why there is no header.
+enum Lost {
+    /// It is encrypted.
+    Encrypted,
+    /// As a halt says.
+    Halt(Halt),
+}
+
+impl<E: Into<Halt>> From<E> for Lost {
+    fn from(error: E) -> Self {
+        Self::Halt(error.into())
+    }
+}
+
+fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
+    let start = Start::read(&*scan.input.source)??;
+    let detail = format!("version {}.{}", start.version.0, start.version.1);
+    scan.whole(Fact::Component { name: FORMAT.name, detail: &detail });
+    if !start.sound {
+        state(scan, (8, START), "crc-mismatch", "<start>", "the start header");
+    }
+    if start.size == 0 && start.sound {
+        return behind(scan, start.at);
+    }
+    let (directory, found) = match locate(scan, start) {
+        Ok(found) => found,
+        Err(lost) => return without_header(scan, start, lost),
+    };
+    for file in &directory.files {
+        scan.budget.take_work(1)?;
+        described(file, &directory).audit(scan);
+    }
+    members(scan, &directory)?;
+    unclaimed(scan, &directory)?;
+    behind(scan, directory.place.1)?;
+    if let Some(fault) = directory.fault {
+        return Err(fault.into());
+    }
+    found
+}
+
+/// The header where the start header says, or else the last one of the file, with what is wrong about that.
+fn locate(scan: &mut Scan<'_>, start: Start) -> Result<(Directory, Result<(), Halt>), Lost> {
+    let size = usize::try_from(start.size.min(MOST_HEADER)).unwrap_or_default();
+    let bytes = scan.input.read(start.at, size)?;
+    if bytes.is_empty() {
+        let nowhere = Malformed { at: 0, what: "the start header leads to no header" };
+        return match search(scan)? {
+            Some(directory) => Ok((directory, Err(nowhere.into()))),
+            None => Err(nowhere.into()),
+        };
+    }
+    let whole = bytes.len() as u64 == start.size;
+    if whole && crc(&bytes) != start.crc {
+        state(scan, (start.at, start.size), "crc-mismatch", HEADER, "");
+    }
+    let error = match open(scan, bytes, start.at) {
+        Ok(directory) if whole => return Ok((directory, Ok(()))),
+        Err(Lost::Encrypted) => return Err(Lost::Encrypted),
+        Ok(_) => Malformed { at: start.at, what: "the header is cut off" }.into(),
+        Err(Lost::Halt(halt)) => halt,
+    };
+    match search(scan)? {
+        Some(directory) => Ok((directory, Err(error))),
+        None => Err(error.into()),
+    }
+}
+
+/// Reads a header, however often it is packed.
+fn open(scan: &Scan<'_>, bytes: Vec<u8>, at: u64) -> Result<Directory, Lost> {
+    let (most, end) = (scan.budget.limits().members, at.saturating_add(bytes.len() as u64));
+    let (mut bytes, mut base, mut first) = (bytes, at, at);
+    for _ in 0..MOST_PACKED {
+        scan.budget.take_work(bytes.len() as u64 / 8)?;
+        let streams = match header(&bytes, base, most)? {
+            Header::Plain { streams, files, fault } => {
+                return Ok(Directory { streams, files, fault, place: (first, end) });
+            }
+            Header::Encoded(streams) => streams,
+        };
+        let [folder] = streams.folders.as_slice() else {
+            return Err(Malformed { at: base, what: "a packed header of several folders" }.into());
+        };
+        first = streams.packed.iter().map(|(at, _)| at.saturating_add(START)).min().unwrap_or(first).min(first);
+        let Unpacked { source, stop, .. } = unpack(scan, &streams, folder)?;
+        match stop {
+            None => {}
+            Some(Stop::Encrypted) => return Err(Lost::Encrypted),
+            Some(Stop::Unsupported(what)) => return Err(Halt::Unsupported(what).into()),
+            Some(Stop::Fault(fault)) => return Err(Malformed { at: fault.at, what: fault.what }.into()),
+            Some(Stop::Limit(exceeded, _)) => return Err(Halt::Limit(exceeded).into()),
+        }
+        if source.len() > MOST_HEADER {
+            return Err(Exceeded { what: "bytes of one header", limit: MOST_HEADER }.into());
+        }
+        bytes = source.read_range(0, usize::try_from(folder.size().min(MOST_HEADER)).unwrap_or_default())?;
+        base = 0;
+    }
+    Err(Malformed { at, what: "a header packed without end" }.into())
+}
+
+/// Looks for a header at the end of the file: the start header may never have been written, or be damaged.
+fn search(scan: &Scan<'_>) -> Result<Option<Directory>, Halt> {
+    let from = scan.input.len().saturating_sub(SEARCHED).max(START);
+    let tail = scan.input.read(from, usize::try_from(SEARCHED).unwrap_or_default())?;
+    let begins = |pair: &[u8]| matches!(pair, [0x17, 0x06] | [0x01, 0x04 | 0x05]);
+    let places = tail.windows(2).enumerate().filter(|(_, pair)| begins(pair)).map(|(place, _)| place);
+    let places: Vec<usize> = places.collect();
+    for place in places.into_iter().rev().take(MOST_TRIED) {
+        let bytes = tail.get(place..).unwrap_or_default().to_vec();
+        match open(scan, bytes, from.saturating_add(place as u64)) {
+            Ok(directory) if !directory.files.is_empty() && directory.fault.is_none() => return Ok(Some(directory)),
+            Err(Lost::Halt(halt @ (Halt::Limit(_) | Halt::Io(_)))) => return Err(halt),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Nothing says what the archive holds; what lies packed in it without compression can be found all the same.
+fn without_header(scan: &mut Scan<'_>, start: Start, lost: Lost) -> Result<(), Halt> {
+    let len = scan.input.len().saturating_sub(START);
+    match lost {
+        Lost::Encrypted => {
+            state(scan, (start.at, start.size), "encrypted", HEADER, "names and contents");
+            scan.unread(scan.input.name.clone(), "the header is encrypted", true);
+            Ok(())
+        }
+        Lost::Halt(halt) => {
+            hand_over_bytes(scan, "<packed>", START, len)?;
+            Err(halt)
+        }
+    }
+}
+
+/// Decodes each folder and hands its files over.
+fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
+    let mut files = directory.files.iter().filter(|file| file.has_data);
+    let (mut too_deep, mut contents) = (None, Contents::default());
+    for (n, folder) in directory.streams.folders.iter().enumerate() {
+        let named: Vec<(String, Option<&File>)> = (0..folder.parts.len())
+            .map(|part| {
+                let file = files.next();
+                let name = file.map(|file| file.name.clone()).filter(|name| !name.is_empty());
+                (name.unwrap_or_else(|| format!("<folder {n}, file {part}>")), file)
+            })
+            .collect();
+        let first = named.first().map_or_else(|| format!("<folder {n}>"), |(name, _)| name.clone());
+        scan.budget.check_time()?;
+        let unpacked = unpack(scan, &directory.streams, folder)?;
+        let place = directory.streams.packed.get(folder.first).copied().unwrap_or_default();
+        let place = (place.0.saturating_add(START), place.1);
+        let spent = report(scan, &unpacked, place, &first, &named)?;
+        let mut at = 0_u64;
+        for ((name, file), part) in named.iter().zip(&folder.parts) {
+            let input = input(scan, &unpacked, name, at, part.size);
+            at = at.saturating_add(part.size);
+            if unpacked.stop.is_some() && input.is_empty() {
+                continue;
+            }
+            verify(scan, &input, *part, place)?;
+            if let Some(file) = file {
+                if file.is_link() {
+                    described(file, directory).audit_link(scan, &input)?;
+                }
+                contents.add(scan, &input)?;
+            }
+            give(scan, input, place, &mut too_deep)?;
+        }
+        rest(scan, &unpacked, place, &first, at)?;
+        if let Some(exceeded) = spent {
+            return Err(exceeded.into());
+        }
+    }
+    contents.conclude(scan, FORMAT.name, directory.header());
+    too_deep.map_or(Ok(()), |exceeded: Exceeded| Err(exceeded.into()))
+}
+
+/// Described in the header, packed or not.
+fn described<'a>(file: &'a File, directory: &Directory) -> Described<'a> {
+    let mode = file.mode().unwrap_or_default();
+    Described { container: FORMAT.name, place: directory.header(), name: &file.name, mode }
+}
+
+/// States how decoding of a folder went, and which files it kept from being read; the limit that nothing else gets past.
+fn report(
+    scan: &mut Scan<'_>,
+    unpacked: &Unpacked,
+    place: (u64, u64),
+    first: &str,
+    named: &[(String, Option<&File>)],
+) -> Result<Option<Exceeded>, Halt> {
+    if let Some((produced, consumed)) = unpacked.bomb {
+        state(scan, place, "bomb-ratio", first, &format!("{produced} bytes from {consumed}"));
+    }
+    let (anomaly, detail, reason) = match unpacked.stop {
+        None => return Ok(None),
+        Some(Stop::Encrypted) => ("encrypted", "", "the member is encrypted"),
+        Some(Stop::Unsupported(what)) => ("unsupported-method", what, "a compression method that cannot be read"),
+        Some(Stop::Fault(fault)) => {
+            scan.halt(&Malformed { at: fault.at, what: fault.what }.into());
+            return Ok(None);
+        }
+        Some(Stop::Limit(exceeded, spent)) => {
+            if unpacked.bomb.is_none() {
+                scan.fact(place.0, 0, Fact::Limit { reason: exceeded.what, format: FORMAT.name });
+            }
+            scan.unread(scan.input.name.member(first), exceeded.what, false);
+            return Ok(Some(exceeded).filter(|_| spent));
+        }
+    };
+    for (name, _) in named {
+        scan.budget.take_member()?;
+        state(scan, place, anomaly, name, detail);
+    }
+    // One for all files of the folder.
+    scan.unread(scan.input.name.member(first), reason, true);
+    Ok(None)
+}
+
+/// One file's part of a folder.
+fn input(scan: &Scan<'_>, unpacked: &Unpacked, name: &str, at: u64, size: u64) -> Input {
+    match unpacked.at {
+        Some(base) => scan.input.slice(name, base.saturating_add(at), size.min(unpacked.source.len().saturating_sub(at))),
+        None => scan.input.member(name, Slice::clip(Arc::clone(&unpacked.source), at, size)),
+    }
+}
+
+/// Compares a file with its checksum. One that is cut off has been reported.
+fn verify(scan: &mut Scan<'_>, input: &Input, part: Substream, place: (u64, u64)) -> Result<(), Halt> {
+    let Some(stated) = part.crc.filter(|_| input.len() == part.size) else { return Ok(()) };
+    let budget = scan.budget;
+    let found = crate::decode::zip::checksum(&*input.source, 0, part.size, |_| Ok(budget.check_time()?))?;
+    if found != stated {
+        let detail = format!("header {stated:#010x}, data {found:#010x}");
+        state(scan, place, "crc-mismatch", input.name.innermost(), &detail);
+    }
+    Ok(())
+}
+
+/// Hands a file over. Refused for its depth, it is a nesting bomb if it is an archive again.
+fn give(
+    scan: &mut Scan<'_>,
+    input: Input,
+    place: (u64, u64),
+    too_deep: &mut Option<Exceeded>,
+) -> Result<(), Halt> {
+    let Some((exceeded, goes_on)) = decoded::too_deep(scan, &input)? else { return scan.child(input) };
+    if goes_on || input.read(0, SIGNATURE.len())? == SIGNATURE {
+        let detail = format!("an archive {} levels deep", input.depth());
+        state(scan, place, "bomb-nesting", input.name.innermost(), &detail);
+    }
+    too_deep.get_or_insert(exceeded);
+    Ok(())
+}
+
+/// What a folder decodes to beyond its files: no extractor writes it, and repair tools do.
+fn rest(scan: &mut Scan<'_>, unpacked: &Unpacked, place: (u64, u64), first: &str, at: u64) -> Result<(), Halt> {
+    let length = unpacked.source.len().saturating_sub(at);
+    if length == 0 {
+        return Ok(());
+    }
+    let name = format!("{first}<rest>");
+    let detail = format!("{length} bytes behind the last file of its folder");
+    state(scan, place, "hidden-entry", &name, &detail);
+    let input = input(scan, unpacked, &name, at, length);
+    give(scan, input, place, &mut None)
+}
+
+/// Bytes between the start header and the header that no stream holds.
+fn unclaimed(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
+    let mut at = START;
+    let mut streams: Vec<(u64, u64)> =
+        directory.streams.packed.iter().map(|(at, size)| (at.saturating_add(START), *size)).collect();
+    streams.push((directory.place.0, 0));
+    streams.sort_unstable();
+    for (next, size) in streams {
+        let gap = next.min(directory.place.0).saturating_sub(at);
+        undescribed(scan, (at, gap), "trailing-bytes", "file", "<gap>".to_owned())?;
+        at = at.max(next.saturating_add(size));
+    }
+    Ok(())
+}
+
+/// Bytes behind the header.
+fn behind(scan: &mut Scan<'_>, end: u64) -> Result<(), Halt> {
+    let len = scan.input.len().saturating_sub(end);
+    let blank = scan.input.read(end, 4096)?.iter().all(|byte| *byte == 0);
+    if len == 0 || blank && len <= 4096 {
+        return Ok(());
+    }
+    state(scan, (end, len), "suffix-bytes", "<suffix>", &format!("{len} bytes"));
+    hand_over_bytes(scan, "<suffix>", end, len)
+}
+
+/// States a fact about a member.
+fn state(scan: &mut Scan<'_>, (at, length): (u64, u64), anomaly: &'static str, member: &str, detail: &str) {
+    scan.fact(at, length, Fact::Member { anomaly, member, container: FORMAT.name, detail });
+}
