@@ -126,7 +126,7 @@ impl Run<'_> {
         match open() {
             Ok(source) => {
                 let options = Options { limits: self.settings.limits(), payload: !self.settings.skip_payload.value };
-                let input = Input { name, source, role: Role::Unknown, extent: Some(0) };
+                let input = Input { name, source, role: Role::Unknown, extent: Some(0), enclosed: None };
                 scan::scan(self.rules, &options, &input, given)
             }
             Err(error) => scan::unopened(self.rules, &name, size, &error),
