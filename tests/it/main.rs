@@ -16,6 +16,7 @@ mod fixtures;
 mod generated;
 mod globals;
 mod json;
+mod layers;
 mod listings;
 mod markdown;
 mod names;

@@ -18,6 +18,8 @@ const BLOCK: u64 = 0x3141_5926_5359;
 const END: u64 = 0x1772_4538_5090;
 /// Bytes of the record at the end of a stream.
 const END_SIZE: u64 = 10;
+/// Bytes that the decoder may have read of the record behind a block, that at the end included.
+const READ_AHEAD: u64 = 20;
 
 /// Does `head` begin a stream: its header, and a block or the end?
 pub(super) fn is_bzip2(head: &[u8]) -> bool {
@@ -62,36 +64,30 @@ pub(super) fn bzip2(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave>
 /// What is wrong with a stream from `start` on of which a part has been decoded.
 fn refused(feed: &mut Feed<'_>, out: &mut Out<'_>, start: u64) -> Result<(), Leave> {
     let at = feed.offset();
-    // The decoder has read no more than the bits that it used, and the rest of their byte.
-    let near = at.saturating_sub(1).max(start);
-    match record(feed, near, END)? {
-        Some(end) => {
-            out.mismatch(near);
-            feed.seek(end.saturating_add(END_SIZE));
-            return Ok(());
-        }
-        None if record(feed, near, BLOCK)?.is_some() => out.mismatch(near),
-        None => {}
+    feed.seek(at.saturating_sub(READ_AHEAD).max(start));
+    if let Some(end) = record(feed, END)? {
+        out.mismatch(end);
+        feed.seek(end.saturating_add(END_SIZE));
+        return Ok(());
     }
-    // The checksum of all blocks is read with the last record.
-    for back in [END_SIZE, END_SIZE.saturating_add(1)] {
-        let place = at.saturating_sub(back).max(start);
-        if let Some(end) = record(feed, place, END)? {
-            out.mismatch(place);
-            feed.seek(end.saturating_add(END_SIZE));
-            return Ok(());
-        }
+    if let Some(block) = record(feed, BLOCK)? {
+        out.mismatch(block);
     }
     feed.seek(at);
     Err(Leave::broken(at, BROKEN))
 }
 
-/// Does a record of this kind begin in the byte at `at` or with the one behind it? The offset of the first byte that
-/// it does not share with the record before.
-fn record(feed: &mut Feed<'_>, at: u64, magic: u64) -> Result<Option<u64>, Leave> {
-    feed.seek(at);
-    let Some(bytes) = feed.peek(8)?.first_chunk::<8>().copied() else { return Ok(None) };
-    let bits = u64::from_be_bytes(bytes);
-    let begins = (0..=8_u32).find(|&skipped| bits.checked_shl(skipped).is_some_and(|bits| bits >> 16 == magic));
-    Ok(begins.map(|skipped| at.saturating_add(u64::from(skipped > 0))))
+/// The first byte that a record does not share with the one before, if one begins here or little further on.
+fn record(feed: &mut Feed<'_>, magic: u64) -> Result<Option<u64>, Leave> {
+    let at = feed.offset();
+    let near = usize::try_from(READ_AHEAD.saturating_mul(2)).unwrap_or_default();
+    let window = feed.peek(near)?;
+    for (place, bytes) in window.get(..near).unwrap_or(window).windows(8).enumerate() {
+        let Some(bits) = bytes.first_chunk().copied().map(u64::from_be_bytes) else { break };
+        let begins = (0..8_u32).find(|&skipped| bits.checked_shl(skipped).is_some_and(|bits| bits >> 16 == magic));
+        if let Some(skipped) = begins {
+            return Ok(Some(at.saturating_add(place as u64).saturating_add(u64::from(skipped > 0))));
+        }
+    }
+    Ok(None)
 }

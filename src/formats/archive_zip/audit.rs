@@ -4,7 +4,7 @@
 //! extra fields, times and versions that differ, flags that do not change what a reader sees, padding.
 
 use super::{Container, FORMAT};
-use crate::decode::zip::{Entry, Header, Origin, REFUSING, Region, RegionKind, STREAMED, UTF8, name_text};
+use crate::decode::zip::{Descriptor, Entry, Header, Origin, REFUSING, Region, RegionKind, STREAMED, UTF8, name_text};
 use crate::fact::Fact;
 use crate::formats::{Halt, Scan, duplicates, member_path};
 
@@ -151,6 +151,13 @@ fn audit_headers(scan: &mut Scan<'_>, entry: &Entry, has_end: bool) {
         differences.push(format!("name: header {}, Unicode path field {unicode}", entry.display_name()));
     }
     differences.extend(compare(&central, &local));
+    match entry.descriptor {
+        Some(descriptor) if !descriptor.fits => differences.push("sizes: central header, data descriptor".to_owned()),
+        Some(Descriptor { crc, .. }) if crc != central.crc => {
+            differences.push(format!("CRC: central {:#010x}, data descriptor {crc:#010x}", central.crc));
+        }
+        _ => {}
+    }
     if central.method == 0 && local.method == 0 && central.compressed != central.size && !is_encrypted(&central) {
         differences.push(format!("stored data: {} bytes kept, {} bytes read", central.compressed, central.size));
     }
