@@ -17,7 +17,9 @@ use crate::bytes::{Budget, Encloser, Input, InputName, Limits, Role, Stream};
 use crate::escape::{CAP, printable};
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::python_code::COMPILED_MODULE;
-use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, common, detect, is_hidden, software};
+use crate::formats::{
+    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, common, detect, is_hidden, software,
+};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
 use crate::rules::{Hit, Judge, RuleSet};
@@ -255,7 +257,8 @@ impl Walk {
         let digest = hash.finalize().into();
         if let Some(levels) = input.repeats(&digest) {
             let (member, container) = (input.name.innermost(), format.name);
-            let detail = format!("it is the {container} {levels} level{} further out", if levels == 1 { "" } else { "s" });
+            let detail =
+                format!("it is the {container} {levels} level{} further out", if levels == 1 { "" } else { "s" });
             let fact = Fact::Member { anomaly: "bomb-quine", member, container, detail: &detail };
             sink.take(&fact, &Location { name: &input.name, span: None });
             return Ok(true);

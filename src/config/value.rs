@@ -205,6 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn archives_have_limits_in_members_and_levels() {
+        assert_eq!((parse_members("5"), parse_members("0")), (Ok(Some(5)), Ok(None)));
+        assert_eq!((parse_depth("1"), parse_depth("100")), (Ok(1), Ok(100)));
+        for wrong in ["", "-1", "0", "101", "ten"] {
+            assert!(parse_depth(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_members("-1").is_err());
+    }
+
+    #[test]
     fn a_threshold_is_a_level_or_never() {
         assert_eq!(parse_fail_on("HIGH"), Ok(Some(Severity::High)));
         assert_eq!(parse_fail_on("warning"), Ok(Some(Severity::Medium)));

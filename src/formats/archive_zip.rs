@@ -84,6 +84,8 @@ pub struct Container {
     payload_left: u64,
     /// Members that were opened.
     taken: HashSet<usize>,
+    /// Data that was handed over under the name of one of the members that share it.
+    shared: HashSet<(u64, u64, u16)>,
     /// A member was refused for its depth.
     too_deep: Option<Exceeded>,
     /// The limit of the whole input that is used up.
@@ -105,6 +107,7 @@ impl Container {
             overlap_left: OVERLAP_BYTES,
             payload_left: PAYLOAD_BYTES,
             taken: HashSet::new(),
+            shared: HashSet::new(),
             too_deep: None,
             exhausted: None,
         })
@@ -134,7 +137,7 @@ impl Container {
                 scan.later(Box::new(move |scan| self.go_on(scan, n, choose)));
                 return Ok(());
             }
-            let Some(entry) = self.archive.entries.get(n).filter(|_| !self.taken.contains(&n)).cloned() else {
+            let Some(entry) = self.next(n) else {
                 n = n.saturating_add(1);
                 continue;
             };
@@ -148,6 +151,15 @@ impl Container {
             n = n.saturating_add(1);
         }
         self.conclude(scan)
+    }
+
+    /// Member `n`, unless it was opened before, or its bytes were under another name.
+    fn next(&mut self, n: usize) -> Option<Entry> {
+        let entry = self.archive.entries.get(n).filter(|_| !self.taken.contains(&n))?;
+        let header = entry.header();
+        let shares = self.archive.overlapping.binary_search(&n).is_ok();
+        let fresh = self.shared.insert((entry.data, header.compressed, header.method));
+        (fresh || !shares || entry.local.is_none()).then(|| entry.clone())
     }
 
     /// Hands one opened member over, unless it lies too deep.

@@ -52,7 +52,11 @@ fn depth(path: &str, start: u32) -> Option<u32> {
     path.split(['/', '\\']).try_fold(start, |depth, part| match part.trim_end_matches(' ') {
         "" | "." => Some(depth),
         // Windows takes `.. .` and the like for the folder above as well.
-        dots if dots == ".." || (dots.contains(' ') && dots.starts_with("..") && dots.trim_matches([' ', '.']).is_empty()) => depth.checked_sub(1),
+        dots if dots == ".."
+            || (dots.contains(' ') && dots.starts_with("..") && dots.trim_matches([' ', '.']).is_empty()) =>
+        {
+            depth.checked_sub(1)
+        }
         _ => depth.checked_add(1),
     })
 }

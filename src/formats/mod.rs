@@ -19,8 +19,8 @@ pub mod python_code;
 mod region;
 
 pub use detect::{Detected, Probe, detect};
-pub use region::{Region, common};
 pub use member_path::is_hidden;
+pub use region::{Region, common};
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
