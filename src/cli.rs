@@ -259,6 +259,16 @@ pub struct LimitFlags {
     /// Open no further file after this many bytes of all files together; 0: no limit [default: 0]
     #[arg(long, value_name = "SIZE")]
     pub max_total_size: Option<String>,
+    /// Bytes that the compressed content of one file may unpack to; 0: a thousand times the file, at least 1 GiB and at
+    /// most 256 GiB [default: 0]
+    #[arg(long, value_name = "SIZE")]
+    pub max_decoded_size: Option<String>,
+    /// Members of all archives inside one file; 0: a million [default: 0]
+    #[arg(long, value_name = "N")]
+    pub max_members: Option<String>,
+    /// Containers around each other that are opened, 1 to 100 [default: 10]
+    #[arg(long, value_name = "N")]
+    pub max_depth: Option<String>,
     /// Time for one file; 0: no limit [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<String>,
@@ -517,6 +527,9 @@ fn flags(rules: &RuleFlags, limits: &LimitFlags, what: &What) -> Flags {
         exclude: what.exclude.clone(),
         max_file_size: limits.max_file_size.clone(),
         max_total_size: limits.max_total_size.clone(),
+        max_decoded_size: limits.max_decoded_size.clone(),
+        max_members: limits.max_members.clone(),
+        max_depth: limits.max_depth.clone(),
         timeout: limits.timeout.clone(),
         jobs: limits.jobs.clone(),
     }

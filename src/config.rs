@@ -60,6 +60,12 @@ pub struct Flags {
     pub max_file_size: Option<String>,
     /// `--max-total-size`.
     pub max_total_size: Option<String>,
+    /// `--max-decoded-size`.
+    pub max_decoded_size: Option<String>,
+    /// `--max-members`.
+    pub max_members: Option<String>,
+    /// `--max-depth`.
+    pub max_depth: Option<String>,
     /// `--timeout`.
     pub timeout: Option<String>,
     /// `--jobs`.
@@ -76,6 +82,9 @@ impl Flags {
             ("skip_payload", "--skip-payload", on(self.skip_payload)),
             ("max_file_size", "--max-file-size", self.max_file_size.clone()),
             ("max_total_size", "--max-total-size", self.max_total_size.clone()),
+            ("max_decoded_size", "--max-decoded-size", self.max_decoded_size.clone()),
+            ("max_members", "--max-members", self.max_members.clone()),
+            ("max_depth", "--max-depth", self.max_depth.clone()),
             ("timeout", "--timeout", self.timeout.clone()),
             ("jobs", "--jobs", self.jobs.clone()),
         ] {
@@ -115,6 +124,13 @@ pub struct Settings {
     pub max_file_size: Sourced<Option<u64>>,
     /// Bytes of all files together after which no further file is opened; None: any number.
     pub max_total_size: Sourced<Option<u64>>,
+    /// Bytes that all compressed content of one file may unpack to; None: as large as models become, in proportion
+    /// to the file.
+    pub max_decoded_size: Sourced<Option<u64>>,
+    /// Members of all archives inside one file; None: as many as the largest have.
+    pub max_members: Sourced<Option<u64>>,
+    /// Containers that may enclose what is read.
+    pub max_depth: Sourced<u64>,
     /// Time for one file; None: any.
     pub timeout: Sourced<Option<Duration>>,
     /// Threads; None: one for each core.
@@ -215,6 +231,9 @@ impl Settings {
             all.skip_payload = all.skip_payload.or(layer.skip_payload);
             all.max_file_size = all.max_file_size.or(layer.max_file_size);
             all.max_total_size = all.max_total_size.or(layer.max_total_size);
+            all.max_decoded_size = all.max_decoded_size.or(layer.max_decoded_size);
+            all.max_members = all.max_members.or(layer.max_members);
+            all.max_depth = all.max_depth.or(layer.max_depth);
             all.timeout = all.timeout.or(layer.timeout);
             all.jobs = all.jobs.or(layer.jobs);
             for (code, level) in layer.severity {
@@ -238,6 +257,9 @@ impl Settings {
             skip_payload: all.skip_payload.unwrap_or(Sourced::built_in(false)),
             max_file_size: all.max_file_size.unwrap_or(Sourced::built_in(None)),
             max_total_size: all.max_total_size.unwrap_or(Sourced::built_in(None)),
+            max_decoded_size: all.max_decoded_size.unwrap_or(Sourced::built_in(None)),
+            max_members: all.max_members.unwrap_or(Sourced::built_in(None)),
+            max_depth: all.max_depth.unwrap_or_else(|| Sourced::built_in(Limits::default().depth)),
             timeout: all.timeout.unwrap_or_else(|| Sourced::built_in(Limits::default().timeout)),
             jobs: all.jobs.unwrap_or(Sourced::built_in(None)),
             severity: all.severity,
@@ -292,7 +314,16 @@ impl Settings {
     /// The limits for one file.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits { max_file_size: self.max_file_size.value, timeout: self.timeout.value, ..Limits::default() }
+        let usual = Limits::default();
+        Limits {
+            max_file_size: self.max_file_size.value,
+            decoded_bytes: self.max_decoded_size.value.unwrap_or(usual.decoded_bytes),
+            decoded_ratio: usual.decoded_ratio.filter(|_| self.max_decoded_size.value.is_none()),
+            members: self.max_members.value.unwrap_or(usual.members),
+            depth: self.max_depth.value,
+            timeout: self.timeout.value,
+            ..usual
+        }
     }
 
     /// True if the rules in force are not just the shipped ones.

@@ -65,16 +65,6 @@ const MODELS: &[&str] = &[
     "weights",
 ];
 
-/// Extensions of archives that software is installed, run or linked from.
-const SOFTWARE: &[&str] =
-    &["a", "aar", "apk", "crx", "deb", "ear", "egg", "ipa", "ipk", "jar", "nupkg", "vsix", "war", "whl", "xpi"];
-
-/// True if archives of that extension (lower case, no dot) carry programs by nature.
-#[must_use]
-pub fn is_software(extension: &str) -> bool {
-    SOFTWARE.contains(&extension)
-}
-
 /// True if files of that extension (lower case, no dot) are model files.
 #[must_use]
 pub fn is_model(extension: &str) -> bool {

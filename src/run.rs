@@ -162,7 +162,7 @@ impl Run<'_> {
         if let Some(known) = sha256.as_deref().and_then(|sha256| self.recalled(sha256, name, given)) {
             return known;
         }
-        let input = Input { name: name.clone(), source, role: Role::Unknown, extent: Some(0) };
+        let input = Input { name: name.clone(), source, role: Role::Unknown, extent: Some(0), enclosed: None };
         let outcome = scan::scan(self.rules, &self.options(), &input, given);
         if let (Some(memory), Some(sha256)) = (self.memory, sha256)
             && let Some(text) = verdict::pack(&outcome, &sha256)

@@ -10,13 +10,18 @@
 
 use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
-use crate::bytes::{Budget, Input, InputName, Limits, Role};
+use sha2::{Digest, Sha256};
+
+use crate::bytes::{Budget, Encloser, Input, InputName, Limits, Role, Stream};
 use crate::escape::{CAP, printable};
 use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::oci::declared_digest;
-use crate::formats::{Detected, Format, FormatKind, Halt, Probe, Scan, Stop, detect, is_hidden};
+use crate::formats::{
+    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, archive_ar, common, detect, is_hidden, software,
+};
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
 use crate::rules::{Hit, Judge, RuleSet};
@@ -27,6 +32,13 @@ const MAX_TENSOR_NAMES: usize = 1000;
 const MAX_METADATA: usize = 200;
 /// Member extents kept to say in which member an executable lies.
 const MAX_EXTENTS: usize = 100_000;
+
+/// Containers up to this size are known again inside themselves. A larger one that goes on for ever meets the limit on
+/// nesting.
+const MAX_REPEATED: u64 = 16 << 20;
+
+/// Bytes by which a script is known.
+const SCRIPT_HEAD: usize = 4096;
 
 /// How to scan.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +123,7 @@ pub fn survey(options: &Options, input: &Input, sink: &mut dyn Sink) -> Outcome<
 /// The state of one walk.
 struct Walk {
     budget: Budget,
-    queue: Vec<Input>,
+    queue: Vec<Work>,
     stops: Vec<Stop>,
     inventory: Inventory,
     /// Formats of the top-level input and of members.
@@ -131,7 +143,7 @@ impl Walk {
     fn run(options: &Options, input: &Input, given: bool, sink: &mut dyn Sink) -> Self {
         let mut walk = Self {
             budget: Budget::new(options.limits.for_size(input.len())),
-            queue: vec![input.clone()],
+            queue: vec![Work::Input(input.clone())],
             stops: Vec::new(),
             inventory: Inventory::default(),
             formats: Vec::new(),
@@ -144,7 +156,12 @@ impl Walk {
             unread: None,
         };
         while let Some(next) = walk.queue.pop() {
-            walk.one(options, &next, sink);
+            match next {
+                Work::Input(next) => walk.one(options, next, sink),
+                Work::Rest(input, format, rest) => {
+                    walk.step(format, &input, rest, sink);
+                }
+            }
         }
         if options.payload && walk.is_model() {
             walk.payload(input, sink);
@@ -168,11 +185,13 @@ impl Walk {
         !self.formats.is_empty() || self.model_extension
     }
 
-    /// True for a plain archive of a kind that software is installed from (`.jar`, `.deb`): programs are no news in it.
-    /// No model loader opens one; an archive that a loader does open is of another format here, whatever its name.
+    /// True for a package that software is installed from, and for archives of object files: programs are no news there.
     fn carries_programs(&self, top: &InputName) -> bool {
-        matches!(self.formats.as_slice(), ["zip" | "ar"])
-            && extension::is_software(&InputName::top(&*top.path).extension())
+        match self.formats.as_slice() {
+            [format] if *format == software::FORMAT.name => true,
+            [format] if *format == archive_ar::FORMAT.name => !extension::is_model(&InputName::top(&*top.path).extension()),
+            _ => false,
+        }
     }
 
     /// True where programs are no news: in such an archive, and in a root file system, models by name excepted.
@@ -187,24 +206,20 @@ impl Walk {
     }
 
     /// Detects one input and reads it as everything that it is.
-    fn one(&mut self, options: &Options, input: &Input, sink: &mut dyn Sink) {
+    fn one(&mut self, options: &Options, mut input: Input, sink: &mut dyn Sink) {
         if let Err(exceeded) = self.budget.check_time() {
-            self.stop(input, sink, &Halt::Limit(exceeded));
+            self.stop(&input, sink, &Halt::Limit(exceeded));
             return;
         }
         if let Some(start) = input.extent.filter(|_| input.depth() > 0 && self.extents.len() < MAX_EXTENTS) {
             self.extents.push((start, start.saturating_add(input.len()), input.name.clone()));
         }
-        let probe = match Probe::new(input) {
-            Ok(probe) => probe,
+        let mut found = match identify(&input) {
+            Ok(found) => found,
             Err(error) => {
-                self.stop(input, sink, &Halt::Io(error));
+                self.stop(&input, sink, &Halt::Io(error));
                 return;
             }
-        };
-        let mut found = match input.role {
-            Role::Payload => Detected::default(),
-            Role::Unknown | Role::Layer | Role::TorchPickle => detect(&probe),
         };
         if input.role == Role::Layer {
             self.roots.insert(input.name.clone());
@@ -218,7 +233,7 @@ impl Walk {
             self.formats = found.formats.iter().map(|format| format.name).collect();
         }
         self.inner_formats.extend(found.formats.iter().filter(|_| !top).map(|format| format.name));
-        sink.input(input, &found.formats.iter().map(|format| format.name).collect::<Vec<_>>());
+        sink.input(&input, &found.formats.iter().map(|format| format.name).collect::<Vec<_>>());
         let name = input.name.clone();
         let location = Location { name: &name, span: None };
         let extension = input.name.extension();
@@ -228,30 +243,91 @@ impl Walk {
         }
         polyglot(&found, &mut |fact| sink.take(fact, &location));
         if let Some(format) = found.formats.iter().find(|format| format.runs_code) {
-            self.hidden(input, format.title, sink);
+            self.hidden(&input, format.title, sink);
         }
-        for format in &found.formats {
-            self.read(format, input, sink);
+        let container = found.formats.iter().find(|format| holds_inputs(format));
+        if let Some(container) = container.filter(|_| input.len() <= MAX_REPEATED) {
+            match self.enclose(&mut input, container, sink) {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(halt) => return self.stop(&input, sink, &halt),
+            }
         }
+        self.read_all(&found.formats, &input, sink);
         if found.formats.is_empty() {
-            self.formless(&probe, mismatch.is_some(), sink);
+            self.formless(&input, mismatch.is_some(), sink);
         }
         // A decoded member is not part of the bytes that the pass over the outermost file sees.
-        let holds_inputs = |format: &&'static Format| format.kind == FormatKind::Container || format.refines.is_some();
-        if !top && options.payload && input.extent.is_none() && !found.formats.iter().any(holds_inputs) {
-            self.carve(input, sink);
+        if !top && options.payload && input.extent.is_none() && container.is_none() {
+            self.carve(&input, sink);
         }
     }
 
-    /// Runs one format on one input.
-    fn read(&mut self, format: &'static Format, input: &Input, sink: &mut dyn Sink) {
+    /// Reads an input as everything that it is, and puts on the work list what none of its formats describes.
+    fn read_all(&mut self, formats: &[&'static Format], input: &Input, sink: &mut dyn Sink) {
+        // A format that breaks off describes nothing as far as the others are concerned.
+        let (mut left, mut broken) = (None, Vec::new());
+        for format in formats {
+            match (self.read(format, input, sink), left.take()) {
+                ((regions, true), None) => left = Some(regions),
+                ((regions, true), Some(others)) => left = Some(common(&others, &regions)),
+                ((regions, false), others) => {
+                    broken.extend(regions);
+                    left = others;
+                }
+            }
+        }
+        self.regions(input, &left.unwrap_or(broken), sink);
+    }
+
+    /// Notes the digest of a container for what it holds. True if it is one that encloses it, which would go on for
+    /// ever: everything in it is being read, further out.
+    fn enclose(&self, input: &mut Input, format: &Format, sink: &mut dyn Sink) -> Result<bool, Halt> {
+        let mut hash = Sha256::new();
+        let mut stream = Stream::new(&*input.source, 0);
+        while !stream.is_empty() {
+            let piece = stream.fill(1)?;
+            let size = piece.len() as u64;
+            hash.update(piece);
+            stream.skip(size)?;
+            self.budget.check_time()?;
+        }
+        let digest = hash.finalize().into();
+        if let Some(levels) = input.repeats(&digest) {
+            let (member, container) = (input.name.innermost(), format.name);
+            let detail =
+                format!("it is the {container} {levels} level{} further out", if levels == 1 { "" } else { "s" });
+            let fact = Fact::Member { anomaly: "bomb-quine", member, container, detail: &detail };
+            sink.take(&fact, &Location { name: &input.name, span: None });
+            return Ok(true);
+        }
+        let outer = input.enclosed.take();
+        input.enclosed = Some(Arc::new(Encloser { digest, outer }));
+        Ok(false)
+    }
+
+    /// Puts what none of its formats describes of an input on the work list.
+    fn regions(&mut self, input: &Input, regions: &[Region], sink: &mut dyn Sink) {
+        let mut tee = Tee { inventory: &mut self.inventory, sink };
+        let mut scan = Scan::new(input, &NO_FORMAT, &self.budget, &mut tee, &mut self.queue, &mut self.stops);
+        regions.iter().for_each(|region| scan.region_child(region));
+    }
+
+    /// Runs one format on one input. What it leaves of it, and whether it came to its end.
+    fn read(&mut self, format: &'static Format, input: &Input, sink: &mut dyn Sink) -> (Vec<Region>, bool) {
+        self.step(format, input, Box::new(format.scan), sink)
+    }
+
+    /// Runs a format on one input, or what it has left to do there.
+    fn step(&mut self, format: &'static Format, input: &Input, rest: Rest, sink: &mut dyn Sink) -> (Vec<Region>, bool) {
         let mut tee = Tee { inventory: &mut self.inventory, sink };
         let mut scan = Scan::new(input, format, &self.budget, &mut tee, &mut self.queue, &mut self.stops);
-        match panic::catch_unwind(AssertUnwindSafe(|| (format.scan)(&mut scan))) {
-            Ok(Ok(())) => {}
+        match panic::catch_unwind(AssertUnwindSafe(|| rest(&mut scan))) {
+            Ok(Ok(())) => return (scan.take_regions(), true),
             Ok(Err(halt)) => scan.halt(&halt),
             Err(_) => scan.fault("internal error: this is a bug, please report it"),
         }
+        (scan.take_regions(), false)
     }
 
     /// States that a member which holds code is hidden by its name, if it is: tools do not list it by default.
@@ -266,8 +342,7 @@ impl Walk {
 
     /// An input that no format knows: perhaps a program, perhaps a model that this build cannot read. `told`: that the
     /// content is not what the name promises has been stated.
-    fn formless(&mut self, probe: &Probe<'_>, told: bool, sink: &mut dyn Sink) {
-        let input = probe.input;
+    fn formless(&mut self, input: &Input, told: bool, sink: &mut dyn Sink) {
         let location = Location { name: &input.name, span: None };
         let top = input.depth() == 0;
         if top && !self.model_extension {
@@ -276,8 +351,9 @@ impl Walk {
         if self.expects_programs(&input.name) {
             return;
         }
+        let head = input.read(0, SCRIPT_HEAD).unwrap_or_default();
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
-        if let Some(found) = program.or_else(|| script::confirm(&probe.head, &input.name.extension())) {
+        if let Some(found) = program.or_else(|| script::confirm(&head, &input.name.extension())) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
         } else if top && input.is_empty() {
@@ -382,6 +458,19 @@ impl Walk {
             weights_only: self.inventory.weights_only,
         }
     }
+}
+
+/// The formats of an input, by content unless whoever found it knows that it holds bare numbers.
+fn identify(input: &Input) -> std::io::Result<Detected> {
+    Ok(match input.role {
+        Role::Payload => Detected::default(),
+        Role::Unknown | Role::Layer | Role::TorchPickle => detect(&Probe::new(input)?),
+    })
+}
+
+/// Does a format hand nested inputs back?
+fn holds_inputs(format: &Format) -> bool {
+    format.kind == FormatKind::Container || format.refines.is_some()
 }
 
 /// Stands for "no format" where the engine itself states a fact.

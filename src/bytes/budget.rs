@@ -10,11 +10,14 @@ pub struct Limits {
     pub max_file_size: Option<u64>,
     /// Bytes all decoders of one input may produce together. 256 GiB: larger than any public single-file model.
     pub decoded_bytes: u64,
+    /// The same for each byte of the input, above a gigabyte. Models compress far less than a thousandfold, and
+    /// archives inside archives would else multiply their ratios without end. None: the user set the number above.
+    pub decoded_ratio: Option<u64>,
     /// Bytes one member may inflate to. 64 GiB.
     pub member_bytes: u64,
     /// Entries over all archives of one input. The largest Zarr stores hold a few hundred thousand.
     pub members: u64,
-    /// How many containers may enclose an input. Real packages stop at three (OCI layer, tar, zip).
+    /// How many containers may enclose an input. Real packages stop at four (image layout, compressed layer, tar, zip).
     pub depth: u64,
     /// Steps of work (opcodes, nodes, records). The largest real pickles (pandas frames of objects) have some 10 M.
     pub work: u64,
@@ -24,12 +27,9 @@ pub struct Limits {
 
 impl Limits {
     /// The limits for one top-level input of `size` bytes.
-    ///
-    /// A file may decode to a gigabyte, or to a thousand times its size: models compress far less, and archives inside
-    /// archives would else multiply their ratios without end.
     #[must_use]
     pub fn for_size(self, size: u64) -> Self {
-        let fair = size.saturating_mul(1000).max(1 << 30);
+        let fair = self.decoded_ratio.map_or(u64::MAX, |ratio| size.saturating_mul(ratio).max(1 << 30));
         Self { decoded_bytes: self.decoded_bytes.min(fair), ..self }
     }
 }
@@ -39,9 +39,10 @@ impl Default for Limits {
         Self {
             max_file_size: None,
             decoded_bytes: 256 << 30,
+            decoded_ratio: Some(1000),
             member_bytes: 64 << 30,
             members: 1_000_000,
-            depth: 6,
+            depth: 10,
             work: 400_000_000,
             timeout: Some(Duration::from_hours(1)),
         }

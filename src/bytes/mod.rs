@@ -87,6 +87,15 @@ impl fmt::Display for InputName {
     }
 }
 
+/// A container that encloses an input, known again by its bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Encloser {
+    /// Digest of its bytes.
+    pub digest: [u8; 32],
+    /// The next one outwards.
+    pub outer: Option<Arc<Encloser>>,
+}
+
 /// One thing to scan: a source of bytes, its name, and how deeply it is nested.
 #[derive(Clone)]
 pub struct Input {
@@ -98,19 +107,22 @@ pub struct Input {
     pub role: Role,
     /// Offset of its first byte in the outermost file, if its bytes lie there as they are; None once decoded.
     pub extent: Option<u64>,
+    /// The containers around it whose digests are known, innermost first.
+    pub enclosed: Option<Arc<Encloser>>,
 }
 
 impl Input {
     /// A top-level input.
     #[must_use]
     pub fn new(path: impl Into<String>, source: Arc<dyn ReadAt>) -> Self {
-        Self { name: InputName::top(path), source, role: Role::Unknown, extent: Some(0) }
+        Self { name: InputName::top(path), source, role: Role::Unknown, extent: Some(0), enclosed: None }
     }
 
     /// A member of this input with its own bytes.
     #[must_use]
     pub fn member(&self, name: impl Into<String>, source: Arc<dyn ReadAt>) -> Self {
-        Self { name: self.name.member(name), source, role: Role::Unknown, extent: None }
+        let enclosed = self.enclosed.clone();
+        Self { name: self.name.member(name), source, role: Role::Unknown, extent: None, enclosed }
     }
 
     /// A member whose bytes are the range `offset..offset + len` of this input, clipped to its end.
@@ -125,6 +137,13 @@ impl Input {
     pub fn with_role(mut self, role: Role) -> Self {
         self.role = role;
         self
+    }
+
+    /// How many levels further out a container has this digest; 1 for the one straight around it.
+    #[must_use]
+    pub fn repeats(&self, digest: &[u8; 32]) -> Option<u64> {
+        let around = std::iter::successors(self.enclosed.as_deref(), |encloser| encloser.outer.as_deref());
+        around.zip(1..).find(|(encloser, _)| encloser.digest == *digest).map(|(_, levels)| levels)
     }
 
     /// How many containers enclose this input; 0 for a top-level input.

@@ -91,6 +91,9 @@ impl Printer<'_> {
         self.value("skip_payload", &settings.skip_payload, ToString::to_string)?;
         self.value("max_file_size", &settings.max_file_size, |size| size.unwrap_or(0).to_string())?;
         self.value("max_total_size", &settings.max_total_size, |size| size.unwrap_or(0).to_string())?;
+        self.value("max_decoded_size", &settings.max_decoded_size, |size| size.unwrap_or(0).to_string())?;
+        self.value("max_members", &settings.max_members, |members| members.unwrap_or(0).to_string())?;
+        self.value("max_depth", &settings.max_depth, ToString::to_string)?;
         self.value("timeout", &settings.timeout, |time| time.map_or(0, |time| time.as_secs()).to_string())?;
         self.value("jobs", &settings.jobs, |jobs| jobs.unwrap_or(0).to_string())?;
         self.list("include", settings.include.iter().map(glob))?;

@@ -14,7 +14,20 @@ use crate::escape::printable;
 use crate::finding::Severity;
 
 /// Settings that are one value.
-const VALUES: &[&str] = &["fail_on", "strict", "skip_payload", "max_file_size", "max_total_size", "timeout", "jobs"];
+const VALUES: &[&str] = &[
+    "fail_on",
+    "strict",
+    "skip_payload",
+    "max_file_size",
+    "max_total_size",
+    "max_decoded_size",
+    "max_members",
+    "max_depth",
+    "timeout",
+    "jobs",
+];
+/// Of these, what is a number and nothing else.
+const COUNTS: &[&str] = &["max_members", "max_depth", "timeout", "jobs"];
 /// Settings that are a list of texts.
 const LISTS: &[&str] = &["suppress", "include", "exclude", "blacklist", "custom_patterns", "blocked_hashes"];
 /// Settings that are a table.
@@ -182,16 +195,17 @@ impl Reader<'_, '_> {
 
     fn value(&mut self, name: &str, value: &Value<'_>) {
         let truth = matches!(name, "strict" | "skip_payload");
-        let number = matches!(name, "max_file_size" | "max_total_size" | "timeout" | "jobs");
+        let count = COUNTS.contains(&name);
+        let number = count || matches!(name, "max_file_size" | "max_total_size" | "max_decoded_size");
         let at = self.at(value.span().start);
         let text = match value.get_ref() {
             DeValue::Boolean(value) if truth => value.to_string(),
             DeValue::Integer(value) if number => value.to_string(),
-            DeValue::String(value) if !truth && !matches!(name, "timeout" | "jobs") => value.to_string(),
+            DeValue::String(value) if !truth && !count => value.to_string(),
             _ => {
                 let wanted = match name {
                     _ if truth => "true or false",
-                    "timeout" | "jobs" => "an integer",
+                    _ if count => "an integer",
                     _ if number => "an integer or a string",
                     _ => "a string",
                 };

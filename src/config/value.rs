@@ -54,6 +54,28 @@ pub(super) fn parse_jobs(text: &str) -> Result<Option<usize>, String> {
     }
 }
 
+/// Parses a number of archive members; 0 stands for the built-in one.
+///
+/// # Errors
+/// The sentence says what is accepted.
+pub(super) fn parse_members(text: &str) -> Result<Option<u64>, String> {
+    match text.trim().parse() {
+        Ok(members) => Ok(Some(members).filter(|members| *members > 0)),
+        Err(_) => Err("not a number of members: write digits, 0 for the built-in limit".to_owned()),
+    }
+}
+
+/// Parses a number of containers around each other. Each of them costs memory while it is read.
+///
+/// # Errors
+/// The sentence says what is accepted.
+pub(super) fn parse_depth(text: &str) -> Result<u64, String> {
+    match text.trim().parse() {
+        Ok(depth @ 1..=100) => Ok(depth),
+        _ => Err("not a number of levels: write 1 to 100".to_owned()),
+    }
+}
+
 /// Parses a severity in any case; `warning` is an older name of `medium`.
 ///
 /// # Errors
@@ -206,6 +228,16 @@ mod tests {
         for wrong in ["", "GB", "1.5GB", "-1", "1XB", "99999999999TiB", "1GBGB"] {
             assert!(parse_size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn archives_have_limits_in_members_and_levels() {
+        assert_eq!((parse_members("5"), parse_members("0")), (Ok(Some(5)), Ok(None)));
+        assert_eq!((parse_depth("1"), parse_depth("100")), (Ok(1), Ok(100)));
+        for wrong in ["", "-1", "0", "101", "ten"] {
+            assert!(parse_depth(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_members("-1").is_err());
     }
 
     #[test]

@@ -11,7 +11,6 @@ mod unpack;
 
 use std::sync::Arc;
 
-use super::archive_zip::hand_over_bytes;
 use super::decoded;
 use super::member_audit::{Contents, Described};
 use super::region::undescribed;
@@ -192,7 +191,7 @@ fn without_header(scan: &mut Scan<'_>, start: Start, lost: Lost) -> Result<(), H
             Ok(())
         }
         Lost::Halt(halt) => {
-            hand_over_bytes(scan, "<packed>", START, len)?;
+            scan.leave("<packed>", START, len);
             Err(halt)
         }
     }
@@ -230,7 +229,7 @@ fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
                 }
                 contents.add(scan, &input)?;
             }
-            give(scan, input, place, &mut too_deep)?;
+            give(scan, input, &mut too_deep)?;
         }
         rest(scan, &unpacked, place, &first, at)?;
         if let Some(exceeded) = spent {
@@ -303,20 +302,15 @@ fn verify(scan: &mut Scan<'_>, input: &Input, part: Substream, place: (u64, u64)
     Ok(())
 }
 
-/// Hands a file over. Refused for its depth, it is a nesting bomb if it is an archive again.
-fn give(
-    scan: &mut Scan<'_>,
-    input: Input,
-    place: (u64, u64),
-    too_deep: &mut Option<Exceeded>,
-) -> Result<(), Halt> {
-    let Some((exceeded, goes_on)) = decoded::too_deep(scan, &input)? else { return scan.child(input) };
-    if goes_on || input.read(0, SIGNATURE.len())? == SIGNATURE {
-        let detail = format!("an archive {} levels deep", input.depth());
-        state(scan, place, "bomb-nesting", input.name.innermost(), &detail);
+/// Hands a file over, unless it lies too deep.
+fn give(scan: &mut Scan<'_>, input: Input, too_deep: &mut Option<Exceeded>) -> Result<(), Halt> {
+    match decoded::too_deep(scan, &input) {
+        Some(exceeded) => {
+            too_deep.get_or_insert(exceeded);
+            Ok(())
+        }
+        None => scan.child(input),
     }
-    too_deep.get_or_insert(exceeded);
-    Ok(())
 }
 
 /// What a folder decodes to beyond its files: no extractor writes it, and repair tools do.
@@ -329,7 +323,7 @@ fn rest(scan: &mut Scan<'_>, unpacked: &Unpacked, place: (u64, u64), first: &str
     let detail = format!("{length} bytes behind the last file of its folder");
     state(scan, place, "hidden-entry", &name, &detail);
     let input = input(scan, unpacked, &name, at, length);
-    give(scan, input, place, &mut None)
+    give(scan, input, &mut None)
 }
 
 /// Bytes between the start header and the header that no stream holds.
@@ -355,7 +349,8 @@ fn behind(scan: &mut Scan<'_>, end: u64) -> Result<(), Halt> {
         return Ok(());
     }
     state(scan, (end, len), "suffix-bytes", "<suffix>", &format!("{len} bytes"));
-    hand_over_bytes(scan, "<suffix>", end, len)
+    scan.leave("<suffix>", end, len);
+    Ok(())
 }
 
 /// States a fact about a member.

@@ -5,7 +5,6 @@
 //!
 //! Specification: <https://man.freebsd.org/cgi/man.cgi?query=ar&sektion=5>
 
-use super::archive_zip::hand_over_bytes;
 use super::member_audit::{Contents, Described};
 use super::{Format, FormatKind, Halt, Scan};
 use crate::bytes::{Cursor, Malformed};
@@ -54,7 +53,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
             Ok(header) => header,
             Err(malformed) => {
                 let rest = scan.input.len().saturating_sub(at);
-                hand_over_bytes(scan, "<suffix>", at, rest)?;
+                scan.leave("<suffix>", at, rest);
                 return Err(malformed.into());
             }
         };

@@ -5,7 +5,6 @@
 //!
 //! Specification: <https://man.freebsd.org/cgi/man.cgi?query=cpio&sektion=5>
 
-use super::archive_zip::hand_over_bytes;
 use super::member_audit::{Contents, Described};
 use super::{Format, FormatKind, Halt, Scan};
 use crate::bytes::{Cursor, Malformed, Stream};
@@ -97,7 +96,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         let (anomaly, container) = ("suffix-bytes", FORMAT.name);
         scan.fact(at, rest, Fact::Member { anomaly, member: "<suffix>", container, detail: &detail });
     }
-    hand_over_bytes(scan, "<suffix>", at, rest)?;
+    scan.leave("<suffix>", at, rest);
     fault.map_or(Ok(()), |what| Err(Malformed { at, what }.into()))
 }
 

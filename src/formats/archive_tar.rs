@@ -13,11 +13,10 @@ mod links;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::archive_zip::hand_over_bytes;
-use super::decoded::{BOMB_FLOOR, BOMB_RATIO, STOP_RATIO};
+use super::decoded::{self, BOMB_FLOOR, BOMB_RATIO, Portion, STOP_RATIO};
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, Input, Malformed, Role};
-use crate::decode::tar::{Archive, Entry, Expanded, Header, is_header};
+use crate::decode::tar::{Archive, Entry, Expanded, Header};
 use crate::fact::Fact;
 
 /// The record.
@@ -52,8 +51,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     container.audit(scan)?;
-    container.hand_over(scan)?;
-    container.conclude(scan)
+    container.finish(scan)
 }
 
 /// An archive while its members are handed out.
@@ -122,47 +120,53 @@ impl Container {
         Some(scan.input.slice(entry.display_name(), entry.data, entry.stored))
     }
 
-    /// Hands over each member that was not opened before, and the regions outside all members.
+    /// Hands over each member that was not opened before, and the regions outside all members. Waits between portions
+    /// until what was handed over has been read.
     ///
     /// # Errors
-    /// A limit or I/O. A broken member is recorded and does not stop the others.
-    pub fn hand_over(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
-        for n in 0..self.archive.entries.len() {
-            if self.taken.contains(&n) {
-                continue;
-            }
-            if let Some(input) = self.open(scan, n)? {
-                self.give(scan, n, input, Role::Unknown)?;
-            }
+    /// A limit or I/O; damage that ends the archive, or no end. A broken member is recorded and does not stop the
+    /// others.
+    pub fn finish(self, scan: &mut Scan<'_>) -> Result<(), Halt> {
+        for &(at, length) in &self.archive.regions {
+            scan.leave("<suffix>", at, length);
         }
-        for (at, length) in self.archive.regions.clone() {
-            hand_over_bytes(scan, "<suffix>", at, length)?;
-        }
-        Ok(())
+        self.go_on(scan, 0)
     }
 
-    /// Hands one opened member over. Refused for its depth, it is recorded as a nesting bomb if it is an archive again.
+    /// Hands one opened member over, unless it lies too deep.
     ///
     /// # Errors
-    /// A limit on the whole input, or I/O.
-    pub fn give(&mut self, scan: &mut Scan<'_>, n: usize, input: Input, role: Role) -> Result<(), Halt> {
-        let limit = scan.budget.limits().depth;
-        if input.depth() as u64 <= limit {
-            return scan.child(input.with_role(role));
+    /// A limit on the whole input.
+    pub fn give(&mut self, scan: &mut Scan<'_>, input: Input, role: Role) -> Result<(), Halt> {
+        match decoded::too_deep(scan, &input) {
+            Some(exceeded) => {
+                self.too_deep.get_or_insert(exceeded);
+                Ok(())
+            }
+            None => scan.child(input.with_role(role)),
         }
-        let head = input.read(0, 512)?;
-        if let Some(entry) = self.archive.entries.get(n).filter(|_| head.starts_with(b"PK\x03\x04") || is_header(&head)) {
-            audit::state(scan, entry, "bomb-nesting", &format!("an archive {} levels deep", input.depth()));
+    }
+
+    /// Goes on with member `n`.
+    fn go_on(mut self, scan: &mut Scan<'_>, mut n: usize) -> Result<(), Halt> {
+        let mut portion = Portion::default();
+        while n < self.archive.entries.len() {
+            if portion.is_full() {
+                scan.later(Box::new(move |scan| self.go_on(scan, n)));
+                return Ok(());
+            }
+            let untaken = !self.taken.contains(&n);
+            if let Some(input) = if untaken { self.open(scan, n)? } else { None } {
+                portion.add(&input);
+                self.give(scan, input, Role::Unknown)?;
+            }
+            n = n.saturating_add(1);
         }
-        self.too_deep.get_or_insert(Exceeded { what: "levels of nesting", limit });
-        Ok(())
+        self.conclude(scan)
     }
 
     /// The last word: an archive that breaks or lacks its end is incomplete, and so is one whose members lie too deep.
-    ///
-    /// # Errors
-    /// One of them.
-    pub fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
+    fn conclude(&self, scan: &Scan<'_>) -> Result<(), Halt> {
         if let Some(exceeded) = self.archive.exhausted.or(self.too_deep) {
             return Err(exceeded.into());
         }

@@ -7,7 +7,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{Halt, Scan, compressed};
+use super::{Halt, Scan};
 use crate::bytes::{Exceeded, Input, ReadAt, Spool};
 use crate::decode::codec::{self, Codec, Outcome};
 
@@ -74,13 +74,35 @@ pub(super) fn decode_from(
     Ok(Decoded { source: spool.finish()?, outcome, stopped, spent, bomb })
 }
 
-/// If `child` is nested too deep: the limit, and whether it goes on inside, which makes it a bomb.
-pub(super) fn too_deep(scan: &Scan<'_>, child: &Input) -> Result<Option<(Exceeded, bool)>, Halt> {
+/// The limit that `child` is nested deeper than, if it is.
+pub(super) fn too_deep(scan: &Scan<'_>, child: &Input) -> Option<Exceeded> {
     let limit = scan.budget.limits().depth;
-    if child.depth() as u64 <= limit {
-        return Ok(None);
+    (child.depth() as u64 > limit).then_some(Exceeded { what: "levels of nesting", limit })
+}
+
+/// Decoded bytes that a container may hand over before it waits for them to be read.
+const PORTION_BYTES: u64 = 1 << 20;
+/// The same in members.
+const PORTION_MEMBERS: u64 = 256;
+
+/// What a container has handed over since it last waited.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    members: u64,
+    bytes: u64,
+}
+
+impl Portion {
+    /// Counts a member of the container. What lies in the file as it is takes no room.
+    pub(super) fn add(&mut self, member: &Input) {
+        self.members = self.members.saturating_add(1);
+        if member.extent.is_none() {
+            self.bytes = self.bytes.saturating_add(member.len());
+        }
     }
-    let head = child.read(0, 64)?;
-    let goes_on = head.starts_with(b"PK\x03\x04") || compressed::is_compressed(&head, &*child.source);
-    Ok(Some((Exceeded { what: "levels of nesting", limit }, goes_on)))
+
+    /// Is it enough?
+    pub(super) const fn is_full(&self) -> bool {
+        self.members >= PORTION_MEMBERS || self.bytes >= PORTION_BYTES
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::archive_zip::digest;
+use super::duplicates::digest;
 use super::{Halt, Scan, member_path};
 use crate::bytes::Input;
 use crate::fact::Fact;

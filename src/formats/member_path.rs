@@ -35,20 +35,38 @@ pub fn is_hidden(name: &str) -> bool {
     name.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part, "." | ".."))
 }
 
+/// Where extraction puts a member: its name without what systems leave out, with one kind of separator. Windows drops
+/// blanks and dots at the end of a part.
+#[must_use]
+pub(super) fn place(name: &str) -> String {
+    let parts = name.split(['/', '\\']).filter(|part| !matches!(*part, "" | "."));
+    let parts = parts.map(|part| match part.trim_end_matches([' ', '.']) {
+        "" => part,
+        trimmed => trimmed,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// How deep a path ends that starts `start` levels deep; None if it goes above the root on its way.
 fn depth(path: &str, start: u32) -> Option<u32> {
     path.split(['/', '\\']).try_fold(start, |depth, part| match part.trim_end_matches(' ') {
         "" | "." => Some(depth),
-        ".." => depth.checked_sub(1),
+        // Windows takes `.. .` and the like for the folder above as well.
+        dots if dots == ".."
+            || (dots.contains(' ') && dots.starts_with("..") && dots.trim_matches([' ', '.']).is_empty()) =>
+        {
+            depth.checked_sub(1)
+        }
         _ => depth.checked_add(1),
     })
 }
 
-/// `C:\x` and `C:/x`. A bare `a:0` is an ordinary tensor name.
+/// `C:\x` and `C:/x`, and `C:..\x`, which counts from where that drive stands. A bare `a:0` is an ordinary tensor name.
 fn has_drive(name: &str) -> bool {
     let mut chars = name.chars();
-    let (drive, colon, separator) = (chars.next(), chars.next(), chars.next());
-    drive.is_some_and(|c| c.is_ascii_alphabetic()) && colon == Some(':') && matches!(separator, Some('/' | '\\'))
+    let (drive, colon, rest) = (chars.next(), chars.next(), chars.as_str());
+    let leaves = rest.starts_with(['/', '\\']) || rest.split(['/', '\\']).next() == Some("..");
+    drive.is_some_and(|c| c.is_ascii_alphabetic()) && colon == Some(':') && leaves
 }
 
 fn is_unc(name: &str) -> bool {
@@ -74,6 +92,9 @@ mod tests {
             "a/b\0.txt",
             ".. /x",
             "x/..//../y",
+            ".. ./x",
+            "C:..\\x",
+            "\\\\?\\C:\\x",
         ] {
             assert!(escape(name).is_some(), "{name:?}");
         }
@@ -86,6 +107,15 @@ mod tests {
         {
             assert_eq!(escape(name), None, "{name:?}");
         }
+    }
+
+    #[test]
+    fn one_place_has_many_spellings() {
+        for name in ["a/b.txt", "./a//b.txt", "a\\b.txt", "a/b.txt.", "a /b.txt ."] {
+            assert_eq!(place(name), "a/b.txt", "{name:?}");
+        }
+        assert_ne!(place("a/../b"), place("b"));
+        assert_eq!(place("..."), "...");
     }
 
     #[test]

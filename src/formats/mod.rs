@@ -13,12 +13,14 @@
 
 mod decoded;
 mod detect;
+mod duplicates;
 mod member_audit;
 mod member_path;
 mod region;
 
 pub use detect::{Detected, Probe, detect};
 pub use member_path::is_hidden;
+pub use region::{Region, common};
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
@@ -42,6 +44,7 @@ formats! {
     pytorch_legacy,
     pytorch_export,
     npz,
+    software,
     hdf5,
     python_code,
     archive_zip,
@@ -135,6 +138,20 @@ impl From<crate::decode::tar::Stop> for Halt {
     }
 }
 
+/// The rest of a format's work on one input, to be done when the nested inputs handed back so far have been read.
+pub type Rest = Box<dyn FnOnce(&mut Scan<'_>) -> Result<(), Halt>>;
+
+/// What the engine has to do next: its work list, the last entry first.
+pub enum Work {
+    /// An input to detect and read.
+    Input(Input),
+    /// What a format has left to do on an input.
+    Rest(Input, &'static Format, Rest),
+}
+
+/// Shorter ranges that nothing describes hold nothing.
+const MIN_REGION: u64 = 16;
+
 /// What a format is given: the input, the budget, and where to put facts and nested inputs.
 pub struct Scan<'a> {
     /// The input to read.
@@ -143,7 +160,11 @@ pub struct Scan<'a> {
     pub budget: &'a Budget,
     format: &'static Format,
     sink: &'a mut dyn Sink,
-    children: &'a mut Vec<Input>,
+    work: &'a mut Vec<Work>,
+    /// Length of the work list before this format added to it.
+    start: usize,
+    /// Ranges that this format does not describe.
+    regions: Vec<Region>,
     halted: &'a mut Vec<Stop>,
 }
 
@@ -175,10 +196,11 @@ impl<'a> Scan<'a> {
         format: &'static Format,
         budget: &'a Budget,
         sink: &'a mut dyn Sink,
-        children: &'a mut Vec<Input>,
+        work: &'a mut Vec<Work>,
         halted: &'a mut Vec<Stop>,
     ) -> Self {
-        Self { input, budget, format, sink, children, halted }
+        let start = work.len();
+        Self { input, budget, format, sink, work, start, regions: Vec::new(), halted }
     }
 
     /// States a fact about the range `offset..offset + length`.
@@ -206,8 +228,15 @@ impl<'a> Scan<'a> {
         if input.depth() as u64 > limit {
             return Err(Exceeded { what: "levels of nesting", limit }.into());
         }
-        self.children.push(input);
+        self.work.push(Work::Input(input));
         Ok(())
+    }
+
+    /// Puts the rest of this format's work off until the inputs handed back so far have been read: what was decoded
+    /// for them need not be kept beside what is still to be decoded.
+    pub fn later(&mut self, rest: Rest) {
+        let at = self.start.min(self.work.len());
+        self.work.insert(at, Work::Rest(self.input.clone(), self.format, rest));
     }
 
     /// Runs `read` on a nested input as if the engine had, so that this format can use what it finds; facts are stated
@@ -224,15 +253,36 @@ impl<'a> Scan<'a> {
             budget: self.budget,
             format,
             sink: &mut *self.sink,
-            children: &mut *self.children,
+            work: &mut *self.work,
+            start: self.start,
+            regions: Vec::new(),
             halted: &mut *self.halted,
         };
-        match read(&mut scan) {
-            Ok(value) => Some(value),
-            Err(halt) => {
-                scan.halt(&halt);
-                None
-            }
+        let value = read(&mut scan).map_err(|halt| scan.halt(&halt)).ok();
+        for region in scan.take_regions() {
+            scan.region_child(&region);
+        }
+        value
+    }
+
+    /// Tells of bytes that this format does not describe. They are scanned as an input of their own, unless the same
+    /// bytes are another format too and that one describes them.
+    pub fn leave(&mut self, name: impl Into<String>, at: u64, length: u64) {
+        if length >= MIN_REGION {
+            self.regions.push(Region { name: name.into(), at, end: at.saturating_add(length) });
+        }
+    }
+
+    /// The ranges left so far.
+    pub fn take_regions(&mut self) -> Vec<Region> {
+        std::mem::take(&mut self.regions)
+    }
+
+    /// Hands a range back to the engine.
+    pub fn region_child(&mut self, region: &Region) {
+        let child = self.input.slice(region.name.as_str(), region.at, region.end.saturating_sub(region.at));
+        if let Err(halt) = self.child(child) {
+            self.halt(&halt);
         }
     }
 

@@ -68,6 +68,5 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let detail = format!("{} members", container.archive.entries.len());
     scan.whole(Fact::Component { name: FORMAT.name, detail: &detail });
     container.audit(scan)?;
-    container.hand_over(scan, |_, _, _| Some(Role::Unknown))?;
-    container.conclude(scan)
+    container.finish(scan, |_, _, _, _| Some(Role::Unknown))
 }

@@ -115,13 +115,12 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     }
     storages.account(scan, &container.archive);
     extern_modules(scan, &mut container, &layout)?;
-    container.hand_over(scan, |n, entry, input| {
+    container.finish(scan, move |_, n, entry, input| {
         if layout.is_line(entry, input) {
             return None;
         }
         Some(if storages.is_referenced(n) { Role::Payload } else { role(input) })
-    })?;
-    container.conclude(scan)
+    })
 }
 
 /// States the modules that a package imports from the machine that loads it.

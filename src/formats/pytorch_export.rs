@@ -47,7 +47,7 @@ const DIRECTORY_HEAD: usize = 256 << 10;
 /// Longest configuration. One entry takes some hundred bytes, the largest models have some ten thousand.
 const MAX_CONFIG: u64 = 16 << 20;
 
-fn identify(probe: &Probe<'_>) -> bool {
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
     let Some(at) = archive_zip::directory(probe).filter(|_| archive_zip::identify(probe)) else { return false };
     let marks = |bytes: &[u8]| {
         let finds = |mark: &[u8]| memchr::memmem::find(bytes, mark).is_some();
@@ -69,21 +69,16 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
             container.give(scan, &entry, opened, Role::Unknown)?;
         }
     }
-    let mut parts = Vec::new();
-    container.hand_over(scan, |_, entry, input| {
+    container.finish(scan, move |scan, _, entry, input| {
         let name = entry.display_name();
         let payload = payloads.get(&name);
-        parts.extend(Part::of(&name, entry, input, payload));
+        state_part(scan, &name, entry, input, payload);
         Some(match payload {
             Some(payload) if payload.pickled || is_custom_object(&name) => Role::TorchPickle,
             Some(_) => Role::Payload,
             None => Role::Unknown,
         })
-    })?;
-    for part in &parts {
-        part.state(scan);
-    }
-    container.conclude(scan)
+    })
 }
 
 /// What a configuration says of a member.
@@ -96,51 +91,23 @@ struct Payload {
     dtype: String,
 }
 
-/// Something to state about a member.
-enum Part {
-    Pickled { at: u64, name: String },
-    Native { at: u64, name: String },
-    Tensor { at: u64, bytes: u64, tensor: String, shape: String, dtype: String, outside: Option<u64> },
-}
-
-impl Part {
-    fn of(name: &str, entry: &Entry, input: &Input, payload: Option<&Payload>) -> Option<Self> {
-        let (at, bytes) = (entry.data, input.len());
-        if payload.is_some_and(|payload| payload.pickled) || is_custom_object(name) {
-            return Some(Self::Pickled { at, name: name.to_owned() });
-        }
-        if name.contains("/aotinductor/") && is_library(name) {
-            return Some(Self::Native { at, name: name.to_owned() });
-        }
-        let Payload { tensor, extent, shape, dtype, .. } = payload?;
-        Some(Self::Tensor {
-            at,
-            bytes,
-            tensor: tensor.clone(),
-            shape: shape.clone(),
-            dtype: dtype.clone(),
-            outside: extent.filter(|&extent| extent > bytes),
-        })
+/// States what a member is to the program.
+fn state_part(scan: &mut Scan<'_>, name: &str, entry: &Entry, input: &Input, payload: Option<&Payload>) {
+    let (format, at, bytes) = (FORMAT.name, entry.data, input.len());
+    if payload.is_some_and(|payload| payload.pickled) || is_custom_object(name) {
+        scan.fact(at, 0, Fact::Structure { anomaly: "pickled-payload", format, detail: name, bytes: 0 });
+        return;
     }
-
-    fn state(&self, scan: &mut Scan<'_>) {
-        let format = FORMAT.name;
-        match self {
-            Self::Pickled { at, name } => {
-                scan.fact(*at, 0, Fact::Structure { anomaly: "pickled-payload", format, detail: name, bytes: 0 });
-            }
-            Self::Native { at, name } => {
-                scan.fact(*at, 0, Fact::Structure { anomaly: "native-payload", format, detail: name, bytes: 0 });
-            }
-            Self::Tensor { at, bytes, tensor, shape, dtype, outside } => {
-                scan.fact(*at, *bytes, Fact::Tensor { name: tensor, dtype, shape, bytes: *bytes });
-                if let Some(needed) = outside {
-                    let detail = format!("{tensor} needs {needed} bytes, {bytes} are stored");
-                    let fact = Fact::Structure { anomaly: "tensor-out-of-bounds", format, detail: &detail, bytes: *needed };
-                    scan.fact(*at, *bytes, fact);
-                }
-            }
-        }
+    if name.contains("/aotinductor/") && is_library(name) {
+        scan.fact(at, 0, Fact::Structure { anomaly: "native-payload", format, detail: name, bytes: 0 });
+        return;
+    }
+    let Some(Payload { tensor, extent, shape, dtype, .. }) = payload else { return };
+    scan.fact(at, bytes, Fact::Tensor { name: tensor, dtype, shape, bytes });
+    if let Some(needed) = extent.filter(|&extent| extent > bytes) {
+        let detail = format!("{tensor} needs {needed} bytes, {bytes} are stored");
+        let fact = Fact::Structure { anomaly: "tensor-out-of-bounds", format, detail: &detail, bytes: needed };
+        scan.fact(at, bytes, fact);
     }
 }
 

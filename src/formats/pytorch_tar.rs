@@ -72,8 +72,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     if let (Some(keys), Some(object)) = (keys, object) {
         missing(scan, &keys, &storages, &object);
     }
-    container.hand_over(scan)?;
-    container.conclude(scan)
+    container.finish(scan)
 }
 
 /// Reads the member that the loader gets by `name`.

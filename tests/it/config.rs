@@ -221,7 +221,7 @@ HIGH = 9.0
       help: did you mean `expires`?
     .modelaudit.toml:5:105: `abc`: not a SHA-256: 64 hexadecimal digits
     .modelaudit.toml:6:1: unknown key `colour`
-      help: known here: fail_on, strict, skip_payload, max_file_size, max_total_size, timeout, jobs, suppress, include, exclude, blacklist, custom_patterns, blocked_hashes, severity, ignore, pickle_rules, tensorflow_rules, keras_rules, severity_thresholds
+      help: known here: fail_on, strict, skip_payload, max_file_size, max_total_size, max_decoded_size, max_members, max_depth, timeout, jobs, suppress, include, exclude, blacklist, custom_patterns, blocked_hashes, severity, ignore, pickle_rules, tensorflow_rules, keras_rules, severity_thresholds
     .modelaudit.toml:9:1: no rule is called `S310`
       help: did you mean `S301`?
     .modelaudit.toml:10:1: `severe`: not a severity (critical, high, medium, low, info, debug)
@@ -430,6 +430,9 @@ fn show_prints_what_is_in_force_as_a_configuration() {
     skip_payload = false                         # default
     max_file_size = 1073741824                   # --max-file-size
     max_total_size = 0                           # default
+    max_decoded_size = 0                         # default
+    max_members = 0                              # default
+    max_depth = 10                               # default
     timeout = 3600                               # default
     jobs = 0                                     # default
     blocked_hashes = [

@@ -19,6 +19,7 @@ mod generated;
 mod globals;
 mod hosts;
 mod json;
+mod layers;
 mod listings;
 mod markdown;
 mod names;

@@ -361,7 +361,7 @@ fn every_anomaly_of_a_member_has_its_rule() {
         ("hidden-code", "S407", Low),
         ("bomb-ratio", "S410", High),
         ("bomb-overlap", "S410", High),
-        ("bomb-nesting", "S410", High),
+        ("bomb-quine", "S410", High),
         ("header-disagreement", "S411", High),
         ("hidden-entry", "S411", High),
         ("flag-lies", "S411", High),

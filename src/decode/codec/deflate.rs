@@ -6,7 +6,7 @@ use deflate64::InflaterManaged;
 use flate2::{Crc, Decompress, DecompressError, FlushDecompress, Status};
 
 use super::feed::Feed;
-use super::{Leave, Out, members};
+use super::{Leave, Out, State, Step, members, run};
 use crate::bytes::{ReadAt, WINDOW};
 
 const FHCRC: u8 = 0x02;
@@ -129,25 +129,24 @@ pub fn stored_name(source: &dyn ReadAt) -> Option<Vec<u8>> {
 
 /// Runs `decoder` to the end of its data.
 fn inflate(feed: &mut Feed<'_>, out: &mut Out<'_>, decoder: &mut Decompress, piece: &mut [u8]) -> Result<(), Leave> {
-    loop {
-        let at = feed.offset();
-        let input = feed.window()?;
-        let exhausted = input.is_empty();
+    let mut refusal = None;
+    run(feed, out, piece, BROKEN, |input, piece| {
         let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
         let status = decoder.decompress(input, piece, FlushDecompress::None);
-        let used = decoder.total_in().saturating_sub(before_in);
-        let made = decoder.total_out().saturating_sub(before_out);
-        feed.skip(used)?;
-        let fresh = usize::try_from(made).ok().and_then(|made| piece.get(..made)).unwrap_or_default();
-        out.piece(fresh, feed.offset())?;
-        match status {
-            Ok(Status::StreamEnd) => return Ok(()),
-            Ok(_) if made == 0 && exhausted => return Err(Leave::cut(at)),
-            Ok(_) if made == 0 && used == 0 => return Err(Leave::broken(at, BROKEN)),
-            Ok(_) => {}
-            Err(error) => return refused(&error, feed, out),
+        Step {
+            used: decoder.total_in().saturating_sub(before_in),
+            made: decoder.total_out().saturating_sub(before_out),
+            state: match status {
+                Ok(Status::StreamEnd) => State::Ended,
+                Ok(_) => State::Going,
+                Err(error) => {
+                    refusal = Some(error);
+                    State::Refused
+                }
+            },
         }
-    }
+    })?;
+    refusal.map_or(Ok(()), |error| refused(&error, feed, out))
 }
 
 const BROKEN: &str = "the compressed data is broken";

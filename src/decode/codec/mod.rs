@@ -212,6 +212,48 @@ impl Out<'_> {
     }
 }
 
+/// What a decoder made of the input at hand.
+struct Step {
+    /// Compressed bytes used.
+    used: u64,
+    /// Decoded bytes written.
+    made: u64,
+    state: State,
+}
+
+/// How a decoder stands after a step.
+enum State {
+    Going,
+    Ended,
+    Refused,
+}
+
+/// Feeds a decoder that works in steps until it ends (true) or refuses its input (false).
+fn run(
+    feed: &mut Feed<'_>,
+    out: &mut Out<'_>,
+    piece: &mut [u8],
+    broken: &'static str,
+    mut step: impl FnMut(&[u8], &mut [u8]) -> Step,
+) -> Result<bool, Leave> {
+    loop {
+        let at = feed.offset();
+        let input = feed.window()?;
+        let exhausted = input.is_empty();
+        let Step { used, made, state } = step(input, piece);
+        feed.skip(used)?;
+        let fresh = usize::try_from(made).ok().and_then(|made| piece.get(..made)).unwrap_or_default();
+        out.piece(fresh, feed.offset())?;
+        match state {
+            State::Ended => return Ok(true),
+            State::Refused => return Ok(false),
+            State::Going if made == 0 && exhausted => return Err(Leave::cut(at)),
+            State::Going if made == 0 && used == 0 => return Err(Leave::broken(at, broken)),
+            State::Going => {}
+        }
+    }
+}
+
 /// Decodes one member, and every further one behind it. `begins` tells a member by its first bytes. Zeros may stand
 /// between members; what stands behind the last one and is none is left.
 fn members(

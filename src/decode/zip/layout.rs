@@ -41,7 +41,7 @@ impl Archive {
         ends: &Ends,
         budget: &Budget,
     ) -> Result<(), Stop> {
-        self.overlapping = self.overlaps();
+        self.overlapping = self.overlaps(source.len());
         let members = self.entries.iter().filter(|entry| entry.local.is_some());
         covered.extend(members.map(|entry| entry.at..entry.end));
         covered.sort_unstable_by_key(|range| range.start);
@@ -90,9 +90,10 @@ impl Archive {
         Ok(())
     }
 
-    /// Members whose bytes overlap those of an earlier one, or of the directory; in ascending order.
-    fn overlaps(&self) -> Vec<usize> {
-        let listed = self.entries.iter().enumerate().filter(|(_, entry)| entry.local.is_some());
+    /// Members whose bytes overlap those of an earlier one, or of the directory; in ascending order. What claims to
+    /// reach behind the file is a false size and shares nothing.
+    fn overlaps(&self, len: u64) -> Vec<usize> {
+        let listed = self.entries.iter().enumerate().filter(|(_, entry)| entry.local.is_some() && entry.end <= len);
         let mut order: Vec<usize> = listed.map(|(n, _)| n).collect();
         let range = |n: usize| self.entries.get(n).map_or((0, 0), |entry| (entry.at, entry.end));
         order.sort_unstable_by_key(|&n| range(n));

@@ -18,7 +18,7 @@ mod sweep;
 
 pub use checksum::checksum;
 pub use layout::{Region, RegionKind};
-pub use record::{ENCRYPTED, Header, PATCHED, REFUSING, STORED, STREAMED, UTF8};
+pub use record::{Descriptor, ENCRYPTED, Header, PATCHED, REFUSING, STORED, STREAMED, UTF8};
 
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ pub struct Entry {
     pub central: Option<Header>,
     /// What the local header says, sizes widened; zero where a data descriptor follows. None if it is not there.
     pub local: Option<Header>,
+    /// What the data descriptor says, where one follows that has its signature.
+    pub descriptor: Option<Descriptor>,
     /// External attributes: a Unix mode in the upper half.
     pub attributes: u32,
     /// Offset of the local header.
@@ -250,6 +252,7 @@ fn central_entry(origin: Origin, central: &Central, variable: &[u8], shift: u64)
         unicode_name: unicode_name.filter(|text| text.as_bytes() != name),
         central: Some(header),
         local: None,
+        descriptor: None,
         attributes: central.attributes,
         at,
         data: at,
@@ -286,6 +289,7 @@ fn with_local(source: &dyn ReadAt, mut entry: Entry, shift: u64) -> Result<Entry
             let tail = source.read_range(after, 24)?;
             let length = record::descriptor(&tail, stated.compressed, stated.size);
             entry.end = after.saturating_add(length.unwrap_or_default());
+            entry.descriptor = record::signed_descriptor(&tail, stated.compressed, stated.size);
         }
         entry.local = Some(header);
         break;

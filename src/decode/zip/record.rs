@@ -246,6 +246,24 @@ pub(super) fn extras(extra: &[u8], name: &[u8], header: &mut Header, offset: Opt
     unicode
 }
 
+/// What a data descriptor says, known by its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// CRC-32 of the decoded data.
+    pub crc: u32,
+    /// Its sizes are those of the header.
+    pub fits: bool,
+}
+
+/// The data descriptor that `bytes` begin with, if it has its signature.
+#[must_use]
+pub(super) fn signed_descriptor(bytes: &[u8], compressed: u64, size: u64) -> Option<Descriptor> {
+    let mut cursor = Cursor::new(bytes, 0);
+    (cursor.array::<4>() == Ok(DESCRIPTOR)).then_some(())?;
+    let fits = descriptor(bytes, compressed, size).is_some();
+    Some(Descriptor { crc: cursor.u32_le().ok()?, fits })
+}
+
 /// The length of the data descriptor that `bytes` begin with, if it says what `compressed` and `size` say.
 #[must_use]
 pub(super) fn descriptor(bytes: &[u8], compressed: u64, size: u64) -> Option<u64> {

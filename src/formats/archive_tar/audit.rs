@@ -3,16 +3,13 @@
 //! Not stated, because ordinary writers do it: names and sizes in extended headers that do not fit into a plain one,
 //! checksums over signed bytes, owners and times that differ, padding.
 
-use std::collections::HashMap;
-
 use super::links::Links;
 use super::{Container, FORMAT};
 use crate::bytes::Role;
 use crate::decode::tar::{Entry, Kind, Origin};
 use crate::fact::Fact;
-use crate::formats::archive_zip::digest;
 use crate::formats::oci::audit_layer;
-use crate::formats::{Halt, Scan, member_path};
+use crate::formats::{Halt, Scan, duplicates, member_path};
 
 impl Container {
     /// States what is unusual about the archive and its members. Contents are looked at only where names repeat.
@@ -42,31 +39,16 @@ impl Container {
 
     /// Files that share a name: extraction keeps the last, a reader of the stream sees all.
     fn audit_duplicates(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
-        let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
-        for (n, entry) in self.archive.entries.iter().enumerate() {
-            if entry.origin == Origin::Chain && entry.kind.has_data() {
-                let name = entry.name.strip_prefix(b"./").unwrap_or(&entry.name);
-                by_name.entry(name).or_default().push(n);
+        let entries = self.archive.entries.iter().enumerate();
+        let files = entries.filter(|(_, entry)| entry.origin == Origin::Chain && entry.kind.has_data());
+        for group in duplicates::groups(files.map(|(n, entry)| (n, entry.display_name()))) {
+            let (anomaly, detail) = duplicates::compare(scan, &group, |scan, n| {
+                let entry = self.archive.entries.get(n);
+                Ok(entry.map(|entry| scan.input.slice("", entry.data, entry.stored)))
+            })?;
+            if let Some(entry) = group.last().and_then(|&n| self.archive.entries.get(n)) {
+                state(scan, entry, anomaly, &detail);
             }
-        }
-        let mut groups: Vec<Vec<usize>> = by_name.into_values().filter(|group| group.len() > 1).collect();
-        groups.sort_unstable();
-        for group in groups {
-            let mut contents = Vec::new();
-            for entry in group.iter().filter_map(|&n| self.archive.entries.get(n)) {
-                let content = scan.input.slice("", entry.data, entry.stored);
-                let digest = digest(scan, &content)?;
-                if !contents.contains(&digest) {
-                    contents.push(digest);
-                }
-            }
-            let Some(entry) = group.last().and_then(|&n| self.archive.entries.get(n)) else { continue };
-            let detail = match contents.len() {
-                1 => format!("{} members of equal content", group.len()),
-                many => format!("{} members, {many} contents", group.len()),
-            };
-            let anomaly = if contents.len() > 1 { "duplicate-name-differs" } else { "duplicate-name" };
-            state(scan, entry, anomaly, &detail);
         }
         Ok(())
     }

@@ -3,15 +3,10 @@
 //! Not stated, because ordinary writers do it: sizes and CRC that stand in one view only because the writer streamed,
 //! extra fields, times and versions that differ, flags that do not change what a reader sees, padding.
 
-use std::collections::HashMap;
-
-use sha2::{Digest, Sha256};
-
 use super::{Container, FORMAT};
-use crate::bytes::{Input, Stream};
-use crate::decode::zip::{Entry, Header, Origin, REFUSING, Region, RegionKind, STREAMED, UTF8, name_text};
+use crate::decode::zip::{Descriptor, Entry, Header, Origin, REFUSING, Region, RegionKind, STREAMED, UTF8, name_text};
 use crate::fact::Fact;
-use crate::formats::{Halt, Scan, member_path};
+use crate::formats::{Halt, Scan, duplicates, member_path};
 
 /// Longest link target that a reader follows.
 const MAX_TARGET: u64 = 64 << 10;
@@ -82,50 +77,19 @@ impl Container {
 
     /// Members that share a name: which one is read depends on the reader.
     fn audit_duplicates(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
-        let mut by_name: HashMap<&[u8], Vec<usize>> = HashMap::new();
-        for (n, entry) in self.archive.entries.iter().enumerate() {
-            if entry.origin == Origin::Directory && !entry.is_folder() {
-                by_name.entry(&entry.name).or_default().push(n);
+        let entries = self.archive.entries.iter().enumerate();
+        let listed = entries.filter(|(_, entry)| entry.origin == Origin::Directory && !entry.is_folder());
+        for group in duplicates::groups(listed.map(|(n, entry)| (n, entry.display_name()))) {
+            let (anomaly, detail) = duplicates::compare(scan, &group, |scan, n| {
+                let header = self.archive.entries.get(n).map(Entry::header);
+                header.map_or(Ok(None), |header| self.peek(scan, n, header))
+            })?;
+            if let Some(entry) = group.last().and_then(|&n| self.archive.entries.get(n)) {
+                state(scan, entry, anomaly, &detail);
             }
-        }
-        let mut groups: Vec<Vec<usize>> = by_name.into_values().filter(|group| group.len() > 1).collect();
-        groups.sort_unstable();
-        for group in groups {
-            let mut contents = Vec::new();
-            for &n in &group {
-                let Some(header) = self.archive.entries.get(n).map(Entry::header) else { continue };
-                let digest = match self.peek(scan, n, header)? {
-                    Some(content) => digest(scan, &content)?,
-                    None => (u64::MAX.saturating_sub(n as u64), [0; 32]),
-                };
-                if !contents.contains(&digest) {
-                    contents.push(digest);
-                }
-            }
-            let Some(entry) = group.last().and_then(|&n| self.archive.entries.get(n)) else { continue };
-            let detail = match contents.len() {
-                1 => format!("{} members of equal content", group.len()),
-                many => format!("{} members, {many} contents", group.len()),
-            };
-            let anomaly = if contents.len() > 1 { "duplicate-name-differs" } else { "duplicate-name" };
-            state(scan, entry, anomaly, &detail);
         }
         Ok(())
     }
-}
-
-/// Size and SHA-256: a CRC could be forged.
-pub(in crate::formats) fn digest(scan: &Scan<'_>, content: &Input) -> Result<(u64, [u8; 32]), Halt> {
-    let mut hash = Sha256::new();
-    let mut stream = Stream::new(&*content.source, 0);
-    while !stream.is_empty() {
-        let piece = stream.fill(1)?;
-        let size = piece.len() as u64;
-        hash.update(piece);
-        scan.budget.take_bytes(size)?;
-        stream.skip(size).map_err(Halt::Malformed)?;
-    }
-    Ok((content.len(), hash.finalize().into()))
 }
 
 /// States a fact about a member.
@@ -187,6 +151,13 @@ fn audit_headers(scan: &mut Scan<'_>, entry: &Entry, has_end: bool) {
         differences.push(format!("name: header {}, Unicode path field {unicode}", entry.display_name()));
     }
     differences.extend(compare(&central, &local));
+    match entry.descriptor {
+        Some(descriptor) if !descriptor.fits => differences.push("sizes: central header, data descriptor".to_owned()),
+        Some(Descriptor { crc, .. }) if crc != central.crc => {
+            differences.push(format!("CRC: central {:#010x}, data descriptor {crc:#010x}", central.crc));
+        }
+        _ => {}
+    }
     if central.method == 0 && local.method == 0 && central.compressed != central.size && !is_encrypted(&central) {
         differences.push(format!("stored data: {} bytes kept, {} bytes read", central.compressed, central.size));
     }

@@ -10,7 +10,7 @@ use crate::decode::codec::{Codec, FaultKind, Outcome};
 use crate::decode::zip::{self, ENCRYPTED, Entry, Header, REFUSING, STORED};
 use crate::fact::Fact;
 use crate::formats::pickle::is_pickle;
-use crate::formats::{Halt, Scan, decoded};
+use crate::formats::{Halt, MIN_REGION, Scan, decoded};
 
 /// Members up to this size are decoded on trial to find out whether a header lies.
 const TRIAL_BYTES: u64 = 64 << 20;
@@ -156,7 +156,7 @@ impl Container {
             );
             state(scan, entry, "header-disagreement", &detail);
         }
-        if left >= super::MIN_REGION {
+        if left >= MIN_REGION {
             scan.child(scan.input.slice(format!("{}<rest>", entry.display_name()), at, left))?;
         }
         Ok(())

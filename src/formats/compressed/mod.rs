@@ -7,7 +7,7 @@
 mod name;
 
 use super::{Format, FormatKind, Halt, Scan, decoded};
-use crate::bytes::{Exceeded, Input, Malformed, ReadAt, Role, Stream};
+use crate::bytes::{Exceeded, Malformed, ReadAt, Role, Stream};
 use crate::decode::codec::{self, Codec, Fault, FaultKind, Outcome};
 use crate::fact::Fact;
 
@@ -54,8 +54,6 @@ records! {
     JOBLIB_ZF = JoblibZf "joblib-zf" "joblib dump before 0.10 (compressed)" [] "https://github.com/joblib/joblib/blob/main/joblib/numpy_pickle_compat.py";
 }
 
-/// Shorter data behind the end holds no second format.
-const MIN_REGION: u64 = 16;
 /// The name of what stands behind the end.
 const SUFFIX: &str = "<suffix>";
 
@@ -88,20 +86,14 @@ fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<()
     if let Some(at) = outcome.mismatch {
         state(scan, at, "crc-mismatch", "");
     }
-    let too_deep = decoded::too_deep(scan, &child)?;
-    if is_copy(scan.input, &child)? {
-        state(scan, 0, "bomb-nesting", "the content is the file itself");
-    } else if let Some((_, goes_on)) = too_deep {
-        if goes_on {
-            state(scan, 0, "bomb-nesting", &format!("compressed again {} levels deep", child.depth()));
-        }
-    } else {
-        scan.child(child.clone())?;
+    let too_deep = decoded::too_deep(scan, &child);
+    if too_deep.is_none() {
+        scan.child(child)?;
     }
     if outcome.ended {
         behind(scan, outcome.consumed, format)?;
     }
-    conclude(scan, &outcome, decoded.stopped, decoded.bomb, too_deep.map(|(exceeded, _)| exceeded))
+    conclude(scan, &outcome, decoded.stopped, decoded.bomb, too_deep)
 }
 
 /// The last word: what kept the content from being read to its end.
@@ -132,15 +124,8 @@ fn behind(scan: &mut Scan<'_>, at: u64, format: &'static Format) -> Result<(), H
     let detail = format!("{bytes} bytes");
     let fact = Fact::Member { anomaly: "suffix-bytes", member: SUFFIX, container: format.name, detail: &detail };
     scan.fact(at, bytes, fact);
-    let child = scan.input.slice(SUFFIX, at, bytes);
-    match decoded::too_deep(scan, &child)? {
-        _ if bytes < MIN_REGION => Ok(()),
-        Some((exceeded, _)) => {
-            scan.unread(child.name, exceeded.what, false);
-            Ok(())
-        }
-        None => scan.child(child),
-    }
+    scan.leave(SUFFIX, at, bytes);
+    Ok(())
 }
 
 /// True if nothing but zeros is left.
@@ -158,30 +143,11 @@ fn is_zero(scan: &Scan<'_>, at: u64) -> Result<bool, Halt> {
     Ok(true)
 }
 
-/// True if both hold the same bytes: such a file decodes to itself without end.
-fn is_copy(input: &Input, child: &Input) -> Result<bool, Halt> {
-    if child.is_empty() || child.len() != input.len() {
-        return Ok(false);
-    }
-    let (mut one, mut two) = (Stream::new(&*input.source, 0), Stream::new(&*child.source, 0));
-    while !one.is_empty() {
-        let (a, b) = (one.fill(1)?, two.fill(1)?);
-        let size = a.len().min(b.len());
-        if size == 0 || a.get(..size) != b.get(..size) {
-            return Ok(false);
-        }
-        one.skip(size as u64)?;
-        two.skip(size as u64)?;
-    }
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
 
-    use super::*;
-    use crate::bytes::{Limits, MemorySource};
+    use crate::bytes::{Input, Limits, MemorySource};
     use crate::scan::{Options, Recorder, facts};
 
     fn anomalies(bytes: &[u8], limits: Limits) -> Vec<String> {
@@ -208,14 +174,5 @@ mod tests {
         assert_eq!(anomalies(&small, tight), ["decoded bytes"]);
         let tight = Limits { member_bytes: 8 << 20, ..Limits::default() };
         assert_eq!(anomalies(&small, tight), ["decoded bytes of one member"]);
-    }
-    #[test]
-    fn a_copy_is_equal_to_the_last_byte() {
-        let input = |bytes: &[u8]| Input::new("x", MemorySource::new(bytes));
-        let long = vec![7; 300_000];
-        let other = [&long[..299_999], &[8]].concat();
-        assert!(is_copy(&input(&long), &input(&long)).unwrap());
-        assert!(!is_copy(&input(&long), &input(&other)).unwrap());
-        assert!(!is_copy(&input(b""), &input(b"")).unwrap());
     }
 }

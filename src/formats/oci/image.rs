@@ -9,7 +9,7 @@ use crate::bytes::{Exceeded, Input, Role};
 use crate::decode::tar::Kind;
 use crate::fact::Fact;
 use crate::formats::archive_tar::Container;
-use crate::formats::archive_zip::digest;
+use crate::formats::duplicates::digest;
 use crate::formats::{Halt, Scan, member_path};
 
 /// Largest manifest or configuration; registries take 4 MiB.
@@ -112,7 +112,7 @@ impl<'c> Image<'c> {
             From::Config | From::Layer => None,
         };
         let role = if from == From::Layer && is_root(media_type) { Role::Layer } else { Role::Unknown };
-        self.container.give(scan, n, input, role)?;
+        self.container.give(scan, input, role)?;
         Ok(document)
     }
 
@@ -161,7 +161,7 @@ impl<'c> Image<'c> {
         if let Some((algorithm, hex)) = id.and_then(|id| id.split_once(':')).filter(|_| plain) {
             verify(scan, &input, algorithm, hex, None)?;
         }
-        self.container.give(scan, n, input, Role::Layer)
+        self.container.give(scan, input, Role::Layer)
     }
 
     /// A member that is a document.

@@ -93,7 +93,8 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     scan.whole(Fact::Component { name: FORMAT.name, detail });
     container.audit(scan)?;
     let read = Image::new(&mut container, root).read(scan);
-    container.hand_over(scan)?;
-    read?;
-    container.conclude(scan)
+    if let Err(halt) = read {
+        scan.halt(&halt);
+    }
+    container.finish(scan)
 }

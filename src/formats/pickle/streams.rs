@@ -106,6 +106,7 @@ impl Walk {
                 bytes,
             };
             scan.fact(gap, bytes, fact);
+            scan.leave("<trailing>", gap, bytes);
         }
     }
 }

@@ -80,6 +80,21 @@ fn limits_skip_visibly() {
 }
 
 #[test]
+fn limits_on_archives_are_flags_and_settings() {
+    let folder = Folder::new().with("layers/payload-5.zip", "five.zip").with("codec/zeros.pkl.gz", "zeros.pkl.gz");
+    folder.scan().args(["five.zip"]).run().exits(1).says("S101");
+    folder.scan().args(["--max-depth", "4", "--strict", "five.zip"]).run().exits(2).says("levels of nesting (limit 4)");
+    folder.scan().args(["--max-members", "3", "--strict", "five.zip"]).run().exits(2).says("archive members (limit 3)");
+    folder.scan().args(["--max-decoded-size", "1KB", "--strict", "zeros.pkl.gz"]).run().exits(2).says("(limit 1000)");
+    folder.scan().args(["--max-depth", "0", "five.zip"]).run().exits(2).warns("write 1 to 100");
+    let folder = folder.write(".modelaudit.toml", "max_depth = 4\nmax_members = 1000\nmax_decoded_size = '2GiB'\n");
+    folder.scan().args(["--strict", "five.zip"]).run().exits(2).says("levels of nesting (limit 4)");
+    folder.scan().args(["--max-depth", "5", "five.zip"]).run().exits(1).says("S101");
+    let folder = folder.write(".modelaudit.toml", "max_depth = '4'\n");
+    folder.scan().args(["five.zip"]).run().exits(2).warns("an integer");
+}
+
+#[test]
 fn payloads_can_be_left_alone() {
     let folder = Folder::new().with("executable/elf-carved.safetensors", "a.safetensors");
     let whole = folder.scan().args(["-f", "json", "."]).run().exits(1).json();
