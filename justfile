@@ -34,6 +34,11 @@ bench-large:
     cargo build --release --locked
     python3 benches/large.py
 
+# Many archives and archives of many members.
+bench-archives:
+    cargo build --release --locked
+    python3 benches/archives.py
+
 # Make the table of known names anew from the packages' wheels.
 names *ARGS:
     python3 tools/names/build.py {{ARGS}}

@@ -64,7 +64,7 @@ pub enum Command {
     /// List the formats that are read
     Formats(Formats),
     /// Print what this build can do and which settings are in force
-    Doctor(Doctor),
+    Doctor(Box<Doctor>),
     /// Write, validate or print the configuration
     Config(Config),
     /// Print a completion script for a shell
