@@ -38,6 +38,11 @@ bench-large:
 bench-candidates GIGABYTES="9":
     cargo bench --bench false_candidates -- {{GIGABYTES}}
 
+# Many archives and archives of many members.
+bench-archives:
+    cargo build --release --locked
+    python3 benches/archives.py
+
 # Make the table of known names anew from the packages' wheels.
 names *ARGS:
     python3 tools/names/build.py {{ARGS}}

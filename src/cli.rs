@@ -74,7 +74,7 @@ pub enum Command {
     /// Accept findings with a reason, and list decisions that are out of date
     Baseline(Baseline),
     /// Print what this build can do and which settings are in force
-    Doctor(Doctor),
+    Doctor(Box<Doctor>),
     /// Write, validate or print the configuration
     Config(Config),
     /// Print a completion script for a shell

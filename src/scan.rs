@@ -310,7 +310,9 @@ impl Walk {
     fn regions(&mut self, input: &Input, regions: &[Region], sink: &mut dyn Sink) {
         let mut tee = Tee { inventory: &mut self.inventory, sink };
         let mut scan = Scan::new(input, &NO_FORMAT, &self.budget, &mut tee, &mut self.queue, &mut self.stops);
-        regions.iter().for_each(|region| scan.region_child(region));
+        for region in regions {
+            scan.region_child(region);
+        }
     }
 
     /// Runs one format on one input. What it leaves of it, and whether it came to its end.

@@ -32,7 +32,7 @@ pub(super) fn link_escape(name: &str, target: &str) -> Option<&'static str> {
 /// Do tools leave the member out of their lists by default, for a dot in front of its name or of a folder's?
 #[must_use]
 pub fn is_hidden(name: &str) -> bool {
-    name.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part, "." | ".."))
+    name.split(['/', '\\']).any(|part| part.starts_with('.') && !matches!(part.trim_end(), "." | ".."))
 }
 
 /// Where extraction puts a member: its name without what systems leave out, with one kind of separator. Windows drops
