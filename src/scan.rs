@@ -172,7 +172,7 @@ impl Walk {
     /// True for a plain archive of a kind that software is installed from (`.jar`, `.deb`): programs are no news in it.
     /// No model loader opens one; an archive that a loader does open is of another format here, whatever its name.
     fn carries_programs(&self, top: &InputName) -> bool {
-        matches!(self.formats.as_slice(), ["zip" | "ar"])
+        matches!(self.formats.as_slice(), ["zip" | "wheel" | "ar"])
             && extension::is_software(&InputName::top(&*top.path).extension())
     }
 

@@ -44,6 +44,7 @@ formats! {
     pytorch_export,
     npz,
     hdf5,
+    wheel,
     archive_zip,
     pytorch_tar,
     archive_tar,
