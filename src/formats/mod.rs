@@ -47,6 +47,7 @@ formats! {
     software,
     hdf5,
     python_code,
+    wheel,
     archive_zip,
     pytorch_tar,
     archive_tar,

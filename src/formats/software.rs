@@ -37,7 +37,7 @@ const KINDS: &[(&[&str], &str)] = &[
     (&["crx", "xpi"], "manifest.json"),
 ];
 
-fn identify(probe: &Probe<'_>) -> bool {
+pub(super) fn identify(probe: &Probe<'_>) -> bool {
     let extension = probe.input.name.extension();
     let Some((_, mark)) = KINDS.iter().find(|(extensions, _)| extensions.contains(&extension.as_str())) else {
         return false;
