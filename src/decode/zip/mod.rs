@@ -394,7 +394,8 @@ mod tests {
     #[test]
     fn offsets_are_corrected_for_data_before_the_archive() {
         for archive in [fixture!("prefix.zip"), fixture!("prefix-unshifted.zip")] {
-            assert_eq!(names(&archive), [("a.txt".into(), Origin::Directory)]);
+            let found = names(&archive);
+            assert_eq!(found, [("a.txt".into(), Origin::Directory), ("model.pkl".into(), Origin::Directory)]);
             assert!(archive.entries.iter().all(|entry| entry.local.is_some()));
             assert_eq!(archive.regions, [Region { kind: RegionKind::Prefix, at: 0, len: 24 }]);
         }
