@@ -27,7 +27,7 @@ impl Room {
     /// The same for an item of a list near the top of an indented document.
     pub(super) fn take_item<T: Serialize + ?Sized>(&mut self, value: &T) -> bool {
         let text = serde_json::to_vec_pretty(value).unwrap_or_default();
-        let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let lines = memchr::memchr_iter(b'\n', &text).count() + 1;
         self.take_bytes(text.len().saturating_add(lines.saturating_mul(INDENT)))
     }
 
