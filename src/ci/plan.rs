@@ -7,7 +7,7 @@
 
 use super::environment::{Change, Event, Surroundings};
 use super::explain::Decisions;
-use crate::cli::{Extent, Fetch};
+use crate::cli::{Extent, Fetch, Host};
 use crate::target::{Comparison, Context, History, Repo, TargetError, Versions};
 
 /// Commits by which history is deepened, one after the other.
@@ -179,23 +179,22 @@ impl Planner<'_> {
         if let Some(head) = &self.asked.head {
             return Ok(Some(head.clone()));
         }
-        let Some(Change { head: Some(head), number, privileged: true, .. }) = self.surroundings.event.change() else {
+        let Some(Change { head: Some(head), number, .. }) = self.surroundings.event.change() else {
             return Ok(None);
         };
-        let checked_out = self.repo.commit("HEAD").unwrap_or_default();
-        if checked_out == *head || self.repo.parents(&checked_out).get(1) == Some(head) {
+        if self.repo.commit("HEAD").is_some_and(|checked_out| self.repo.has(&checked_out, head)) {
             return Ok(None);
         }
-        // What is checked out is the base: scanning it would pass whatever the change holds.
+        // As in `pull_request_target`: scanning what is checked out would pass whatever the change holds.
         if self.repo.commit(head).is_none() && self.asked.fetch != Fetch::Never {
             let fetched = self.repo.fetch_commit(head).or_else(|error| match number {
-                Some(number) => self.repo.fetch_references(History::Tip, &[&format!("refs/pull/{number}/head")]),
+                Some(number) => self.repo.fetch_references(History::Tip, &[&self.head_reference(*number)]),
                 None => Err(error),
             });
             if let Err(error) = fetched {
                 return Err(PlanError::NoHead { id: head.clone(), why: error.to_string() });
             }
-            self.decisions.note("fetch", head.clone(), "what is checked out is the base");
+            self.decisions.note("fetch", head.clone(), "what is checked out does not have the change");
         }
         match self.repo.commit(head) {
             Some(_) => Ok(Some(head.clone())),
@@ -337,8 +336,14 @@ impl Planner<'_> {
         let branch = self.base_branch(found);
         let built = self.surroundings.reference.clone().filter(|name| name.starts_with("refs/"));
         let head = change.and_then(|change| change.number).filter(|_| change.is_some_and(|change| change.privileged));
-        let head = head.map(|number| format!("refs/pull/{number}/head"));
+        let head = head.map(|number| self.head_reference(number));
         branch.map(|name| format!("refs/heads/{name}")).into_iter().chain(head).chain(built).collect()
+    }
+
+    /// The name that the host gives to the head of a request.
+    fn head_reference(&self, number: u64) -> String {
+        let requests = if self.surroundings.host == Host::GitLab { "merge-requests" } else { "pull" };
+        format!("refs/{requests}/{number}/head")
     }
 
     /// Only pipelines fetch: on somebody's machine, the network is theirs.

@@ -270,25 +270,13 @@ impl<'a> Session<'a> {
                 self.large_files(&mut plan, repo, &run, &resolve)?;
             }
         }
-        let limited = plan.limited;
-        let pointers: HashSet<String> = plan
-            .targets
-            .iter()
-            .filter(|target| matches!(target.state, Pointed::Unresolved { .. }))
-            .map(|target| target.path.clone())
-            .collect();
+        let (limited, pointers) = (plan.limited, pointers(&plan));
         let bar = Bar::new(&plan, self.arguments.output.no_progress || self.telling.quiet);
         run.progress = &bar;
         let mut report = run.report(plan)?;
         bar.0.finish_and_clear();
         report.notes.extend(self.notes.iter().cloned());
-        let unread = |file: &Coverage| match file.status {
-            Status::Complete => false,
-            Status::Skipped => pointers.contains(&file.path),
-            Status::Failed | Status::Partial => true,
-        };
-        let broken = report.has_errors || !report.errors.is_empty() || report.coverage.iter().any(unread);
-        Ok(Scanned { incomplete: limited || broken, settings_changed: false, report })
+        Ok(Scanned { incomplete: limited || is_broken(&report, &pointers), settings_changed: false, report })
     }
 
     /// The folder of verdicts. One that cannot be used is told, and costs time only.
@@ -364,6 +352,22 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// Files that stand for others which are not here.
+fn pointers(plan: &Plan) -> HashSet<String> {
+    let unresolved = plan.targets.iter().filter(|target| matches!(target.state, Pointed::Unresolved { .. }));
+    unresolved.map(|target| target.path.clone()).collect()
+}
+
+/// True if something was not read that should have been, behind a pointer too.
+fn is_broken(report: &Report, pointers: &HashSet<String>) -> bool {
+    let unread = |file: &Coverage| match file.status {
+        Status::Complete => false,
+        Status::Skipped => pointers.contains(&file.path),
+        Status::Failed | Status::Partial => true,
+    };
+    report.has_errors || !report.errors.is_empty() || report.coverage.iter().any(unread)
 }
 
 /// `modelaudit ci comment`

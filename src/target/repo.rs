@@ -67,6 +67,14 @@ impl Repo {
         self.repository.parents(id)
     }
 
+    /// True if the history of `commit` has `one` in it, as far as this clone knows.
+    #[must_use]
+    pub fn has(&self, commit: &str, one: &str) -> bool {
+        commit == one
+            || self.parents(commit).iter().any(|parent| parent == one)
+            || self.repository.merge_base(commit, one).is_ok_and(|base| base.as_deref() == Some(one))
+    }
+
     /// What `head` (None: what is checked out) is to be compared with, from what this clone has.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod comments;
 mod events;
+#[cfg(unix)]
 mod large;
 mod pipeline;
 mod server;

@@ -87,7 +87,7 @@ fn pull_request_target_scans_the_request_and_not_the_base_that_is_checked_out() 
     let clone = remote.checkout("refs/heads/main", 1);
     let clone = clone.github("pull_request_target", "refs/heads/main", &remote.pull_request(true));
     let clone = clone.env("GITHUB_BASE_REF", "main");
-    let told = clone.ci(&[]).exits(1).explains("what is checked out is the base");
+    let told = clone.ci(&[]).exits(1).explains("what is checked out does not have the change");
     assert_eq!(told.diff("head"), remote.feature);
     assert_eq!(told.found(), ["new models/new.pt"]);
     // Where the head cannot be had, that is no pass.
@@ -97,6 +97,27 @@ fn pull_request_target_scans_the_request_and_not_the_base_that_is_checked_out() 
     assert!(told.ran.stderr.contains("is not in this clone"), "{}", told.ran.stderr);
     assert_eq!(told.output("verdict"), "incomplete");
     assert!(told.summary.contains("modelaudit: error"));
+}
+
+#[test]
+fn a_pull_request_is_scanned_even_if_its_base_is_checked_out() {
+    let remote = Remote::new();
+    let clone = remote.checkout("refs/heads/main", 1);
+    let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false));
+    let told = clone.env("GITHUB_BASE_REF", "main").ci(&[]).exits(1);
+    assert_eq!((told.diff("head"), told.found()), (&*remote.feature, vec!["new models/new.pt".to_owned()]));
+}
+
+#[test]
+fn equal_input_gives_equal_reports() {
+    let remote = Remote::new();
+    let clone = pull_request(&remote, 1);
+    let files = ["json", "sarif", "cdx.json", "md"].map(|extension| format!("modelaudit/modelaudit.{extension}"));
+    let run = || {
+        clone.ci(&["--reproducible"]).exits(1);
+        files.each_ref().map(|file| clone.temporary(file))
+    };
+    assert_eq!(run(), run());
 }
 
 #[test]

@@ -67,6 +67,27 @@ fn files_that_flags_name_come_from_the_base_too() {
     clone.ci(&["--config", own.to_str().unwrap()]).exits(0);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_the_change_brings_leads_to_no_other_settings() {
+    let elsewhere = crate::cli::Folder::new().write("audit.toml", SILENCE);
+    let remote = Remote::new();
+    let origin = remote.origin();
+    origin.write("ci/audit.toml", "fail_on = \"low\"\n");
+    origin.commit("settings");
+    origin.git(&["checkout", "-q", "--detach", "main"]);
+    origin.git(&["merge", "-q", "--no-ff", "-m", "test merge", "feature"]);
+    origin.git(&["rm", "-q", "-r", "ci"]);
+    origin.link(elsewhere.path().to_str().unwrap(), "ci");
+    origin.git(&["add", "ci"]);
+    origin.git(&["commit", "-q", "--amend", "--no-edit"]);
+    origin.git(&["update-ref", "refs/pull/7/merge", "HEAD"]);
+    origin.git(&["checkout", "-q", "-f", "main"]);
+    let told = clone(&remote).ci(&["--config", "ci/audit.toml"]);
+    assert!(told.ran.stdout.contains("S101") && told.ran.code != 0, "{}\n{}", told.ran.stdout, told.ran.stderr);
+    assert!(told.summary.contains("the settings of the change cannot be used"), "{}", told.summary);
+}
+
 #[test]
 fn settings_that_would_stop_every_run_are_an_error_now() {
     let remote = Remote::with(|feature| feature.write(".modelaudit.toml", "fial_on = \"high\"\n"));
