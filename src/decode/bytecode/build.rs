@@ -172,7 +172,7 @@ impl Walk<'_> {
                 Atom::List(list) => match self.constants_of(*list).and_then(fold::each_of) {
                     Some(each) => found.push(each),
                     None => {
-                        let any = self.lists.any(*list);
+                        let any = self.any(*list);
                         self.pay(any.atoms().len());
                         join(&mut found, any.atoms());
                     }
@@ -183,6 +183,12 @@ impl Walk<'_> {
             }
         }
         Value::of(found)
+    }
+
+    /// All that any item of a container may be.
+    pub(super) fn any(&mut self, list: u32) -> Value {
+        self.pay(self.lists.items(list).0.len().saturating_mul(8));
+        self.lists.any(list)
     }
 
     /// The items of a container, if it is known to be of plain constants.

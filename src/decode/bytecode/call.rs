@@ -223,7 +223,7 @@ impl Walk<'_> {
                 Use::Read => {}
             }
         }
-        let any = self.lists.any(list);
+        let any = self.any(list);
         self.pay(any.atoms().len());
         any.or(&container)
     }
@@ -260,7 +260,7 @@ impl Walk<'_> {
     /// What `attrgetter` fetches.
     fn fetch(&mut self, names: u32, arguments: &Arguments) -> Value {
         let Some(object) = arguments.positional.first() else { return Value::UNKNOWN };
-        let names = self.lists.any(names);
+        let names = self.any(names);
         self.attributes(object, &names)
     }
 
