@@ -63,8 +63,8 @@ pub fn detect(probe: &Probe<'_>) -> Detected {
     formats.retain(|format| !refined.contains(&format.name));
     let extension = probe.input.name.extension();
     // An archive of any kind may hold a model; its name promises none, but a broken one must not pass unseen.
-    let model_extension =
-        extension::is_model(&extension) || FORMATS.iter().any(|f| f.kind != FormatKind::Program && f.extensions.contains(&&*extension));
+    let model_extension = extension::is_model(&extension)
+        || FORMATS.iter().any(|f| f.kind != FormatKind::Program && f.extensions.contains(&&*extension));
     Detected { formats, model_extension }
 }
 

@@ -16,7 +16,9 @@ fn called(file: &str) -> BTreeSet<String> {
     assert_eq!(coverage.status, Status::Complete, "{file}: {:?}", coverage.reason);
     let calls = facts.facts.iter().filter(|fact| fact.fact == "code-reference" && fact.fields["usage"] == "calls");
     calls
-        .map(|fact| format!("{}.{}", fact.fields["module"].as_str().unwrap(), fact.fields["function"].as_str().unwrap()))
+        .map(|fact| {
+            format!("{}.{}", fact.fields["module"].as_str().unwrap(), fact.fields["function"].as_str().unwrap())
+        })
         .collect()
 }
 

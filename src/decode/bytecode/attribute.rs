@@ -103,10 +103,10 @@ impl Walk<'_> {
                 if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
                     return item.clone();
                 }
-                self.lists.any(list)
+                self.any(list)
             }
             [Atom::Slice(_)] => Value::one(Atom::List(list)),
-            _ => self.lists.any(list),
+            _ => self.any(list),
         }
     }
 

@@ -61,27 +61,9 @@ impl Walk<'_> {
                 let (more, container) = (self.pop(), self.peek(count));
                 self.extend(&container, &more);
             }
-            Op::StoreItem | Op::StoreMap => {
-                let parts = self.take(3);
-                // The value lies below its container, in a dict of Python 2 above it.
-                let (container, value) = if op == Op::StoreItem { (1, 0) } else { (0, 1) };
-                if let (Some(container), Some(value)) = (parts.get(container), parts.get(value)) {
-                    self.put(container, value);
-                }
-                if op == Op::StoreMap {
-                    self.push(parts.into_iter().next().unwrap_or_default());
-                }
-            }
+            Op::StoreItem | Op::StoreMap => self.store_item(op),
             Op::With | Op::Special => self.enter(op, count),
-            Op::Yield => {
-                let value = self.pop();
-                self.hand_on(&value);
-                if let Some(list) = self.lists.make((self.code, u64::MAX, 0)) {
-                    self.lists.push(list, &value);
-                    self.keep_in(Slot::Returned(self.code), &Value::one(Atom::List(list)));
-                }
-                self.push(Value::UNKNOWN);
-            }
+            Op::Yield => self.yields(),
             Op::BuildMap if self.version < Version::V35 => self.container(0),
             Op::BuildMap => self.container(count.saturating_mul(2)),
             Op::BuildKeyMap => {
@@ -92,11 +74,40 @@ impl Walk<'_> {
         }
     }
 
+    /// `container[key] = value`.
+    fn store_item(&mut self, op: Op) {
+        let parts = self.take(3);
+        // The value lies below its container, in a dict display of Python 2 above it.
+        let (container, value) = if op == Op::StoreItem { (1, 0) } else { (0, 1) };
+        if let (Some(container), Some(value)) = (parts.get(container), parts.get(value)) {
+            self.put(container, value);
+        }
+        if op == Op::StoreMap {
+            self.push(parts.into_iter().next().unwrap_or_default());
+        }
+    }
+
+    /// A value that a generator gives: the function returns a container of them.
+    fn yields(&mut self) {
+        let value = self.pop();
+        self.hand_on(&value);
+        if let Some(list) = self.lists.make((self.code, u64::MAX, 0)) {
+            match value.atoms() {
+                [Atom::Each(_)] => self.append(&Value::one(Atom::List(list)), &value),
+                _ => self.lists.push(list, &value),
+            }
+            self.keep_in(Slot::Returned(self.code), &Value::one(Atom::List(list)));
+        }
+        self.push(Value::UNKNOWN);
+    }
+
     /// Takes values off the stack, the lowest first.
     pub(super) fn take(&mut self, count: usize) -> Vec<Value> {
         let from = self.stack.len().saturating_sub(count);
         let values = self.stack.split_off(from);
-        values.iter().for_each(|value| self.hand_on(value));
+        for value in &values {
+            self.hand_on(value);
+        }
         values
     }
 
@@ -133,7 +144,9 @@ impl Walk<'_> {
         match items.map(|from| self.lists.items(from).0.to_vec()) {
             Some(items) => {
                 self.pay(items.len());
-                items.iter().for_each(|item| self.append(container, item));
+                for item in &items {
+                    self.append(container, item);
+                }
             }
             None => {
                 let any = self.elements(more);
@@ -159,7 +172,7 @@ impl Walk<'_> {
                 Atom::List(list) => match self.constants_of(*list).and_then(fold::each_of) {
                     Some(each) => found.push(each),
                     None => {
-                        let any = self.lists.any(*list);
+                        let any = self.any(*list);
                         self.pay(any.atoms().len());
                         join(&mut found, any.atoms());
                     }
@@ -170,6 +183,12 @@ impl Walk<'_> {
             }
         }
         Value::of(found)
+    }
+
+    /// All that any item of a container may be.
+    pub(super) fn any(&mut self, list: u32) -> Value {
+        self.pay(self.lists.items(list).0.len().saturating_mul(8));
+        self.lists.any(list)
     }
 
     /// The items of a container, if it is known to be of plain constants.
@@ -222,7 +241,7 @@ impl Walk<'_> {
             self.hand_on(&left);
         }
         self.hand_on(&right);
-        if operator % fold::IN_PLACE == 0 || operator == 6 {
+        if operator.is_multiple_of(fold::IN_PLACE) || operator == 6 {
             self.concatenate(operator, &left, &right, &mut found);
         }
         let combined = left.atoms().iter().flat_map(|one| right.atoms().iter().map(move |other| (one, other)));

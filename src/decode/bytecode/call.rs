@@ -223,7 +223,7 @@ impl Walk<'_> {
                 Use::Read => {}
             }
         }
-        let any = self.lists.any(list);
+        let any = self.any(list);
         self.pay(any.atoms().len());
         any.or(&container)
     }
@@ -260,7 +260,7 @@ impl Walk<'_> {
     /// What `attrgetter` fetches.
     fn fetch(&mut self, names: u32, arguments: &Arguments) -> Value {
         let Some(object) = arguments.positional.first() else { return Value::UNKNOWN };
-        let names = self.lists.any(names);
+        let names = self.any(names);
         self.attributes(object, &names)
     }
 
@@ -313,57 +313,16 @@ impl Walk<'_> {
             Kind::Vars if !arguments.positional.is_empty() => self.attribute(&first, "__dict__"),
             Kind::Entry => {
                 let Some(owner) = self.references.owner(id, &self.within) else { return Value::UNKNOWN };
-                first.texts().fold(Value::UNKNOWN, |found, key| {
-                    found.or(&self.entry(owner, key).unwrap_or(Value::UNKNOWN))
-                })
+                first
+                    .texts()
+                    .fold(Value::UNKNOWN, |found, key| found.or(&self.entry(owner, key).unwrap_or(Value::UNKNOWN)))
             }
             Kind::Decoder => self.decode(id, arguments),
             // What is made of something decoded is still that.
             Kind::Runner if arguments.all().any(Value::is_decoded) => Value::one(Atom::Decoded),
-            Kind::Constant => {
-                let parts = if arguments.positional.len() == 1 { self.parts(&first) } else { None };
-                let constants: Option<Vec<Atom>> = arguments.positional.iter().map(constant).collect();
-                let sizes = constants.iter().chain(&parts).flatten().map(fold::size);
-                self.pay(sizes.fold(0, usize::saturating_add));
-                let name = self.path(id).to_owned();
-                let parts = parts.filter(|_| matches!(first.atoms(), [Atom::List(_)]));
-                let made = fold::function(&name, &constants.unwrap_or_default(), parts.as_deref());
-                let kept = first.is_decoded().then_some(Atom::Decoded);
-                Value::of(made.into_iter().chain(kept).collect())
-            }
-            Kind::Unbound => match first.atoms() {
-                [object, ..] if object.is_constant() => {
-                    let method = self.path(id).rsplit('.').next().unwrap_or_default().to_owned();
-                    let rest = arguments.positional.get(1..).unwrap_or_default().to_vec();
-                    self.string_method(&object.clone(), &method, &Arguments::of(rest))
-                }
-                _ => Value::UNKNOWN,
-            },
-            Kind::Passes => {
-                let mut found = Vec::new();
-                for argument in arguments.all() {
-                    join(&mut found, argument.atoms());
-                    if !self.path(id).starts_with("nullcontext") {
-                        let items = self.elements(argument);
-                        join(&mut found, items.atoms());
-                    }
-                }
-                Value::of(found)
-            }
-            Kind::Map | Kind::Apply if depth < DEEPEST => {
-                let rest = arguments.positional.get(1..).unwrap_or_default().to_vec();
-                let items: Vec<Value> = match kind {
-                    Kind::Map => rest.iter().map(|sequence| self.elements(sequence)).collect(),
-                    _ => rest,
-                };
-                let result = self.call(&first, &Arguments::of(items), depth.saturating_add(1));
-                if kind == Kind::Apply {
-                    return result;
-                }
-                let Some(list) = self.list(&[]) else { return result };
-                self.append(&Value::one(Atom::List(list)), &result);
-                Value::one(Atom::List(list))
-            }
+            Kind::Constant | Kind::Unbound => self.evaluate(kind, id, arguments),
+            Kind::Passes => self.pass(id, arguments),
+            Kind::Map | Kind::Apply if depth < DEEPEST => self.forward(kind, arguments, depth),
             Kind::Partial | Kind::AttributeGetter | Kind::MethodCaller => {
                 let atom = match kind {
                     Kind::Partial => Atom::Partial,
@@ -378,6 +337,56 @@ impl Walk<'_> {
                 [] if matches!(self.path(id), "globals" | "locals" | "vars") => Value::one(Atom::Made(id)),
                 _ => Value::UNKNOWN,
             },
+        }
+    }
+
+    /// A built-in function of constants, or a method of a string that is called through its type.
+    fn evaluate(&mut self, kind: Kind, id: u32, arguments: &Arguments) -> Value {
+        let first = arguments.positional.first().cloned().unwrap_or_default();
+        if kind == Kind::Unbound {
+            let Some(object) = constant(&first) else { return Value::UNKNOWN };
+            let method = self.path(id).rsplit('.').next().unwrap_or_default().to_owned();
+            let rest = arguments.positional.get(1..).unwrap_or_default().to_vec();
+            return self.string_method(&object, &method, &Arguments::of(rest));
+        }
+        let listed = arguments.positional.len() == 1 && first.atoms().iter().any(|atom| matches!(atom, Atom::List(_)));
+        let parts = if listed { self.parts(&first) } else { None };
+        let constants: Option<Vec<Atom>> = arguments.positional.iter().map(constant).collect();
+        let sizes = constants.iter().chain(&parts).flatten().map(fold::size);
+        self.pay(sizes.fold(0, usize::saturating_add));
+        let name = self.path(id).to_owned();
+        let made = fold::function(&name, &constants.unwrap_or_default(), parts.as_deref());
+        Value::of(made.into_iter().chain(first.is_decoded().then_some(Atom::Decoded)).collect())
+    }
+
+    /// What a function returns that hands its arguments back, or items of them.
+    fn pass(&mut self, id: u32, arguments: &Arguments) -> Value {
+        let mut found = Vec::new();
+        for argument in arguments.all() {
+            join(&mut found, argument.atoms());
+            if !self.path(id).starts_with("nullcontext") {
+                let items = self.elements(argument);
+                join(&mut found, items.atoms());
+            }
+        }
+        Value::of(found)
+    }
+
+    /// Calls the first argument with the others, or with their items.
+    fn forward(&mut self, kind: Kind, arguments: &Arguments, depth: u8) -> Value {
+        let Some((function, rest)) = arguments.positional.split_first() else { return Value::UNKNOWN };
+        let items: Vec<Value> = match kind {
+            Kind::Map => rest.iter().map(|sequence| self.elements(sequence)).collect(),
+            _ => rest.to_vec(),
+        };
+        let result = self.call(function, &Arguments::of(items), depth.saturating_add(1));
+        match (kind, self.list(&[])) {
+            (Kind::Map, Some(list)) => {
+                let all = Value::one(Atom::List(list));
+                self.append(&all, &result);
+                all
+            }
+            _ => result,
         }
     }
 

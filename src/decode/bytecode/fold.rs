@@ -282,12 +282,7 @@ fn formatted(atom: &Atom) -> Option<String> {
 }
 
 /// `"…{}…".format(…)` or `"…%s…" % …`, with plain fields only.
-pub(super) fn fill_in(
-    template: &str,
-    arguments: &[&Atom],
-    keywords: &[(&str, &Atom)],
-    braces: bool,
-) -> Option<Atom> {
+pub(super) fn fill_in(template: &str, arguments: &[&Atom], keywords: &[(&str, &Atom)], braces: bool) -> Option<Atom> {
     let (mut out, mut rest, mut next) = (String::new(), template, 0_usize);
     while let Some(at) = rest.find(if braces { ['{', '}'] } else { ['%', '%'] }) {
         out.push_str(rest.get(..at)?);

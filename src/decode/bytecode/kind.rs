@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Passes,
     /// Calls its first argument with the items of the others.
     Map,
-    /// Calls its argument `key`, or the last one.
+    /// Calls its first argument with the others.
     Apply,
     Partial,
     AttributeGetter,
@@ -71,7 +71,7 @@ pub(super) fn kind(module: &str, path: &str) -> Kind {
         | ("types", "MappingProxyType")
         | ("functools", "wraps" | "lru_cache" | "cache") => Kind::Passes,
         ("builtins", "map" | "filter") | ("itertools", "starmap") | ("functools" | "builtins", "reduce") => Kind::Map,
-        ("operator", "call") | ("builtins", "apply") => Kind::Apply,
+        ("operator", "call") => Kind::Apply,
         ("functools", "partial") => Kind::Partial,
         ("operator", "attrgetter") => Kind::AttributeGetter,
         ("operator", "methodcaller") => Kind::MethodCaller,

@@ -99,10 +99,9 @@ impl Value {
 
     /// All strings that it may be.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        let each = |atom| match atom {
-            &Atom::Each(ref all) => &**all,
-            other => std::slice::from_ref(other),
-        };
+        fn each(atom: &Atom) -> &[Atom] {
+            if let Atom::Each(all) = atom { all } else { std::slice::from_ref(atom) }
+        }
         self.atoms().iter().flat_map(each).filter_map(|atom| match atom {
             Atom::Text(text) => Some(&**text),
             _ => None,

@@ -129,7 +129,9 @@ impl<'o> Walk<'o> {
         let id = self.lists.make((self.code, self.at, self.made))?;
         self.made = self.made.saturating_add(1);
         self.pay(items.len());
-        items.iter().for_each(|item| self.lists.push(id, item));
+        for item in items {
+            self.lists.push(id, item);
+        }
         Some(id)
     }
 

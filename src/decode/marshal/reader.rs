@@ -220,21 +220,30 @@ impl Reader<'_> {
         if referenced {
             self.references.push(id);
         }
-        let mut open = Open { id, kind: Kind::Items, items: Vec::new(), left: 0, arguments: 0, keyword_only: 0, flags: 0, line: 0 };
+        let mut open = Open {
+            id,
+            kind: Kind::Items,
+            items: Vec::new(),
+            left: 0,
+            arguments: 0,
+            keyword_only: 0,
+            flags: 0,
+            line: 0,
+        };
         match kind {
             b'c' | b'C' => {
                 open.arguments = self.cursor.u32_le()?;
                 // Positional-only ones are among them; then the local variables, up to 3.10, and the depth of the stack.
-                let (before, after) = match self.layout {
+                let (before, after): (u64, u64) = match self.layout {
                     Layout::Python2 | Layout::Python30 => (0, 2),
                     Layout::Python38 => (1, 2),
                     Layout::Python311 => (1, 1),
                 };
-                self.cursor.skip(before * 4)?;
+                self.cursor.skip(before.saturating_mul(4))?;
                 if self.layout != Layout::Python2 {
                     open.keyword_only = self.cursor.u32_le()?;
                 }
-                self.cursor.skip(after * 4)?;
+                self.cursor.skip(after.saturating_mul(4))?;
                 open.flags = self.cursor.u32_le()?;
                 open.kind = Kind::Code;
                 open.left = if self.layout == Layout::Python311 { 10 } else { 9 };

@@ -112,7 +112,8 @@ impl Machine<'_> {
     /// does.
     fn walk_fields(&mut self, template: &[u8], items: &[Value], by: By) {
         let template = String::from_utf8_lossy(template);
-        for (next, field) in template.split('{').skip(1).filter(|field| !field.is_empty()).enumerate().take(MOST_FIELDS) {
+        for (next, field) in template.split('{').skip(1).filter(|field| !field.is_empty()).enumerate().take(MOST_FIELDS)
+        {
             let field = field.split(['}', ':', '!']).next().unwrap_or_default();
             let Some((argument, path)) = field.split_once('.') else { continue };
             let index = if argument.is_empty() { next } else { argument.parse().unwrap_or(usize::MAX) };
