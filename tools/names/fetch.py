@@ -1,9 +1,10 @@
 """Wheels of a package over a range of versions, reduced to the parts that name classes.
 
 They come through `pip`: `pip index versions` says which releases exist, `pip download` gets one wheel of each. A release
-without wheels is read from its source archive (`sdist.py`). A wheel is never installed and nothing in it runs. What is kept, in `.cache/names/`, is a zip of its sources and of the
-symbols found in its extension modules; the wheel itself is deleted. A run that was interrupted goes on where it stopped:
-a release counts as read once its record stands beside the zip.
+without wheels is read from its source archive (`sdist.py`). A wheel is never installed and nothing in it runs. What is
+kept, in `.cache/names/`, is a zip of its sources and of the symbols found in its extension modules; the wheel itself is
+deleted. A run that was interrupted goes on where it stopped: a release counts as read once its record stands beside the
+zip.
 """
 
 import hashlib

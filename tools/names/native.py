@@ -2,16 +2,17 @@
 
 import re
 
-# Parameters and attributes that hold the name of a file: `model_file`, `fname`, `path_or_buf`, `cacheDir`.
-PATH = re.compile(r"(?i)(^|_)(files?|paths?|uris?|dir|folder)(_|$)|(file|path|dir|folder|directory|f)_?names?$|(file|path)s?$|"
-                  r"^(dir|directory|folder)$")
+# Parameters and attributes that hold the name of a file: `model_file`, `fname`, `path_or_buf`, `cache_dir`.
+PATH = re.compile(r"(?i)(^|_)(files?|paths?|uris?|dir|folder)(_|$)|(file|path|dir|folder|directory|f)_?names?$"
+                  r"|(file|path)s?$|^(dir|directory|folder)$")
 # Libraries that `ctypes` opened: `_LIB.XGBoosterLoadModel`.
 LIBRARY = re.compile(r"(^|\.)_*(lib|dll|clib)\.(\w+)$", re.IGNORECASE)
 # Functions of such libraries that open what they are given, and those that only look as if.
 OPENS = re.compile(r"(?i)file|uri|(load|save|open|read)_?(model|matrix|data\w*|index)?$")
 MEMORY = re.compile(r"(?i)buffer|string|memory|bytes|json|config")
 # Constructors in the sources of Cython.
-CYTHON = re.compile(r"^(?:cdef |cpdef )?class +(?P<name>\w+)|^ +def +__c?init__ *\((?P<parameters>[^)]*)\)", re.MULTILINE)
+CYTHON = re.compile(r"^(?:cdef |cpdef )?class +(?P<name>\w+)|^ +def +__c?init__ *\((?P<parameters>[^)]*)\)",
+                    re.MULTILINE)
 
 
 def library(name):

@@ -87,7 +87,7 @@ for _reason, _text in CALLS.items():
 for _reason, _text in METHODS.items():
     LAST.update(dict.fromkeys(_text.split(), _reason))
 
-# The same modules under the names that packages keep them: `joblib.externals.cloudpickle.loads`, `compat.pickle.load`.
+# Modules that load, under the names that packages give them: `joblib.externals.cloudpickle.loads`, `compat.pickle.load`.
 PICKLES = re.compile(r"(?i)(^|\.)\w*(pickle|dill|joblib|marshal)\w*\.(loads?|Unpickler)$")
 
 # Looking, not touching: below the prefixes above, but without effect.

@@ -27,7 +27,7 @@ LARGEST_MEMBER = 8_000_000
 TRIES = 4
 # Folders around packages, and folders beside them that are no packages.
 AROUND = re.compile(r"^(src|lib|python|python-package|py)/")
-BESIDE = re.compile(r"^(tests?|docs?|examples?|benchmarks?|scripts?|tools?|build|bin|csrc|op_builder|setup\w*|conftest)(\.py)?(/|$)")
+BESIDE = re.compile(r"(tests?|docs?|examples?|benchmarks?|scripts?|tools?|build|bin|csrc|op_builder|setup\w*|conftest)$")
 
 
 def get(address):

@@ -20,7 +20,8 @@ KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "sktime", "spacy",
 
 # Tests, and folders beside the packages of a wheel. Names in tests are unknown to the program as well, however they are
 # spelled (`LEFT_OUT` in `src/rules/known.rs`).
-SKIPPED = re.compile(r"(^|/)(tests?|testsuite|conftest\.py|setup\.py)(/|$)|^(benchmarks?|examples?|docs?)/|\.dist-info/|-")
+SKIPPED = re.compile(r"(^|/)(tests?|testsuite|conftest\.py|setup\.py)(/|$)|^(benchmarks?|examples?|docs?)/"
+                     r"|\.dist-info/|-")
 # Marks that a C++ compiler puts behind a class's name.
 MANGLED = re.compile(r"P\d+_object|PKS\d|_lS0_")
 CLASS_LIKE = re.compile(r"_?[A-Z][A-Za-z0-9_]*$")

@@ -15,8 +15,8 @@ NAMED_BY = {"NewType", "TypeVar", "ParamSpec"}
 
 
 class Call(NamedTuple):
-    """A call: text of the callee; whether all arguments, any at all and the first are fixed, there and fixed; whether one
-    is named like a file and is not fixed."""
+    """A call: text of the callee; whether all its arguments are fixed, whether it has any, whether the first is fixed;
+    whether one that is not is named like a file."""
     callee: str
     every: bool
     some: bool
@@ -259,6 +259,7 @@ def calls(function):
             callee = kept or (f"?.{callee.rsplit('.', 1)[1]}" if "." in callee else "?")
             every = first = False
         if callee and any(is_guard(word) for word in part.keywords):
+            # It opens its argument and does no more.
             callee = "open"
         if callee:
             found.append(Call(callee, every, bool(arguments), first, not every and names_path(part)))
