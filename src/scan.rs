@@ -20,7 +20,8 @@ use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::oci::declared_digest;
 use crate::formats::{
-    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, archive_ar, common, detect, is_hidden, software, wheel,
+    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, archive_ar, common, detect, is_hidden,
+    software, wheel,
 };
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
@@ -189,7 +190,9 @@ impl Walk {
     fn carries_programs(&self, top: &InputName) -> bool {
         match self.formats.as_slice() {
             [format] if [software::FORMAT.name, wheel::FORMAT.name].contains(format) => true,
-            [format] if *format == archive_ar::FORMAT.name => !extension::is_model(&InputName::top(&*top.path).extension()),
+            [format] if *format == archive_ar::FORMAT.name => {
+                !extension::is_model(&InputName::top(&*top.path).extension())
+            }
             _ => false,
         }
     }
