@@ -51,5 +51,5 @@ if [ "$INPUT_VERIFY_ATTESTATION" = true ]; then
   gh attestation verify "$archive" --repo "$ACTION_REPOSITORY"
 fi
 place=$(mktemp -d "$RUNNER_TEMP/modelaudit-XXXXXX")
-tar -xzf "$archive" -C "$place"
+tar -xzf "$archive" -C "$place" --strip-components=1
 give "$place/modelaudit"

@@ -131,7 +131,7 @@ impl Machine<'_> {
                 }
             }
             Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
-            Role::Keyed => self.keyed(items, keywords, by, depth),
+            Role::Keyed(place) => self.keyed(place, items, keywords, by, depth),
             Role::Instance => {
                 if let Value::Global(class) = item(0) {
                     self.note_use(class, "instantiated", by, "", (item(0), Value::Unknown));
@@ -384,20 +384,22 @@ impl Machine<'_> {
     }
 
     /// `max(items, key=function)` and relatives.
-    fn keyed(&mut self, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
+    fn keyed(&mut self, place: Option<u8>, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
         let pairs = self.cells.items(keywords).unwrap_or_default();
         let key = pairs.chunks_exact(2).find_map(|pair| match *pair {
-            [key, value] if self.name_text(key).as_deref() == Some(b"key") => Some(value),
+            [key, value] if matches!(self.name_text(key).as_deref(), Some(b"key" | b"repl")) => Some(value),
             _ => None,
         });
-        match key {
-            Some(function) => {
-                let iterable = items.first().copied().unwrap_or(Value::Unknown);
-                self.forward(0, Pass::Each, &[function, iterable], by, depth);
-                Outcome::plain(None)
-            }
-            None => Outcome::plain(None),
+        let placed = place.and_then(|place| items.get(usize::from(place)).copied());
+        let calls = |&value: &Value| self.is_callable(value) || self.cells.kind(value) == Some(Kind::Instance);
+        if let Some(function) = key.or(placed).filter(calls) {
+            let iterable = match place {
+                None => items.first(),
+                Some(_) => items.get(1),
+            };
+            self.forward(0, Pass::Each, &[function, iterable.copied().unwrap_or(Value::Unknown)], by, depth);
         }
+        Outcome::plain(None)
     }
 
     /// NEWOBJ and its relatives: `class.__new__(class, *arguments)`.

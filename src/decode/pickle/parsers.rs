@@ -58,7 +58,10 @@ impl Machine<'_> {
     pub(super) fn is_hidden(&self, target: Value) -> bool {
         target == Value::Unknown
             || self.called_role(target).is_some_and(|role| {
-                matches!(role, Role::Forward { .. } | Role::Function | Role::Keyed | Role::GetItem | Role::BoundGetItem)
+                matches!(
+                    role,
+                    Role::Forward { .. } | Role::Function | Role::Keyed(_) | Role::GetItem | Role::BoundGetItem
+                )
             })
     }
 

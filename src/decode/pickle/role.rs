@@ -51,8 +51,8 @@ pub enum Role {
         /// With what.
         pass: Pass,
     },
-    /// `max`, `min`, `sorted`: call the keyword argument `key`.
-    Keyed,
+    /// `max`, `min`, `sorted`, `nlargest`: call the argument `key`, which has this place if it may stand without its name.
+    Keyed(Option<u8>),
     /// `_reconstructor(class, base, state)`, `numpy._reconstruct(class, …)`: an instance of the first argument.
     Instance,
     /// `__newobj__(class, arguments…)` and `object.__new__`.
@@ -211,7 +211,7 @@ fn builtin(function: &str) -> Role {
         "filter" => forward(0, Pass::Each),
         "reduce" => forward(0, Pass::Fold),
         "iter" => forward(0, Pass::Opaque),
-        "max" | "min" | "sorted" | "list.sort" => Role::Keyed,
+        "max" | "min" | "sorted" | "list.sort" => Role::Keyed(None),
         "type" => Role::ClassMaker,
         "object.__new__" => Role::NewObj,
         "open" | "file" => Role::Open,
@@ -322,6 +322,9 @@ fn other(module: &str, function: &str) -> Role {
         ("inspect", "getattr_static") | ("multiprocessing.reduction", "_reduce_method") => Role::GetAttr,
         ("io", "open" | "FileIO" | "open_code") | ("pathlib", "Path.open" | "PosixPath.open") => Role::Open,
         ("io", "BytesIO" | "BufferedReader" | "StringIO") => Role::Buffer,
+        ("heapq", "nlargest" | "nsmallest") => Role::Keyed(Some(2)),
+        // The replacement may be a function.
+        ("re", "sub" | "subn" | "Pattern.sub" | "Pattern.subn") => Role::Keyed(Some(1)),
         ("atexit", "register") => forward(0, Pass::Rest),
         ("weakref", "finalize") | ("signal", "signal") => forward(1, Pass::Rest),
         ("_thread", "start_new_thread" | "start_new") => forward(0, Pass::Spread),
