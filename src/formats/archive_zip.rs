@@ -3,7 +3,7 @@
 //! What is stated and why: two readers of one hostile archive can see different members, so everything that makes
 //! them differ is a fact (`audit.rs`), and every member is handed on in each view that some reader has (`member.rs`).
 //! A format that refines ZIP reads a [`Container`], calls [`Container::audit`], takes the members that it understands
-//! with [`Container::open`] and hands over the others with [`Container::hand_over`].
+//! with [`Container::open`] and hands over the others with [`Container::finish`].
 
 mod audit;
 mod member;
