@@ -141,7 +141,9 @@ facts! {
         /// called), `referenced` (stored), `discarded` (popped, but imported all the same).
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
-        /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders `clean`, `dirty` or `opaque`; else empty.
+        /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders
+        /// `clean`, `dirty` or `opaque`; for other functions `objects` if they are given any object of the file that has
+        /// methods of its own; else empty.
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,

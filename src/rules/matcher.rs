@@ -258,8 +258,9 @@ impl Sink for Judge<'_> {
             return;
         }
         let view = View::new(fact, &rules.globals);
-        // Most globals are ordinary constructors: no clause is about them.
-        if view.global.is_some_and(|entry| matches!(entry.class, Class::Safe | Class::Framework)) {
+        // Most globals are ordinary constructors: no clause is about them, but for what functions do with objects.
+        let plain = !matches!(fact, Fact::Global { arguments: "objects", .. });
+        if plain && view.global.is_some_and(|entry| matches!(entry.class, Class::Safe | Class::Framework)) {
             return;
         }
         let mut held: Vec<&Clause> = clauses.iter().filter(|clause| clause.holds(&view)).collect();

@@ -33,6 +33,7 @@ const SETS: &[(&str, &str)] = &[
     ("eval-globals", include_str!("../../data/sets/eval-globals.txt")),
     ("framework-globals", include_str!("../../data/sets/framework-globals.txt")),
     ("ftp-globals", include_str!("../../data/sets/ftp-globals.txt")),
+    ("function-globals", include_str!("../../data/sets/function-globals.txt")),
     ("hex-globals", include_str!("../../data/sets/hex-globals.txt")),
     ("http-globals", include_str!("../../data/sets/http-globals.txt")),
     ("httpclient-globals", include_str!("../../data/sets/httpclient-globals.txt")),

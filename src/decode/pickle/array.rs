@@ -133,7 +133,13 @@ impl Machine<'_> {
                 .wrapper(target, state)
                 .and_then(|wrapper| if known { Ok(wrapper) } else { Err("its class is not named as joblib names it") })
             {
-                Ok(wrapper) => self.skip_elements(&wrapper, by),
+                Ok(wrapper) => {
+                    // joblib puts the array into the place of its wrapper.
+                    let array = self.instance_node(wrapper.subclass, Value::None, Value::None);
+                    self.stack.pop();
+                    self.push(array)?;
+                    self.skip_elements(&wrapper, by)
+                }
                 Err(what) => {
                     self.odd("odd-array", by, |_| what.to_owned());
                     Ok(())
@@ -195,7 +201,7 @@ impl Machine<'_> {
     fn skip_elements(&mut self, wrapper: &Wrapper, by: By) -> Result<(), End> {
         let at = self.reader.offset();
         self.parting.get_or_insert(Parting { ops: self.ops, at });
-        let Wrapper { code, lengths, size, padded } = wrapper;
+        let Wrapper { code, lengths, size, padded, .. } = wrapper;
         let text = format!("[{}]", lengths.join(", "));
         let size = match *size {
             ItemSize::Object => {

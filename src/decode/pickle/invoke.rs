@@ -64,7 +64,7 @@ impl Machine<'_> {
         self.cells.node(&[Value::Head(Kind::Call, 1.0), callable, arguments, keywords, Value::None])
     }
 
-    fn instance_node(&mut self, class: Value, arguments: Value, keywords: Value) -> Value {
+    pub(super) fn instance_node(&mut self, class: Value, arguments: Value, keywords: Value) -> Value {
         self.cells.node(&[Value::Head(Kind::Instance, 1.0), class, arguments, keywords, Value::None])
     }
 
@@ -77,7 +77,8 @@ impl Machine<'_> {
         let callable = Value::Global(id);
         let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
         if role == Role::Plain {
-            self.note_use(id, "called", by, "", (callable, arguments));
+            let objects = self.holds_objects(&[arguments, keywords]);
+            self.note_use(id, "called", by, if objects { "objects" } else { "" }, (callable, arguments));
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
@@ -161,7 +162,13 @@ impl Machine<'_> {
                 Outcome::plain(None)
             }
             Role::StringMethod => Outcome::plain(self.string_method_of(id, items, by)),
-            Role::Function => Outcome::plain(self.function(id, items, by)),
+            Role::Function => {
+                let value = self.function(id, items, by);
+                // The items of a container stay as they are; an object itself is asked for its items.
+                let asks = |&item: &Value| matches!(self.cells.kind(item), Some(Kind::Call | Kind::Instance));
+                let arguments = if value.is_none() && items.iter().any(asks) { "objects" } else { "" };
+                Outcome { value, arguments }
+            }
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
@@ -399,7 +406,7 @@ impl Machine<'_> {
             };
             self.forward(0, Pass::Each, &[function, iterable.copied().unwrap_or(Value::Unknown)], by, depth);
         }
-        Outcome::plain(None)
+        Outcome { value: None, arguments: if self.holds_objects(items) { "objects" } else { "" } }
     }
 
     /// NEWOBJ and its relatives: `class.__new__(class, *arguments)`.

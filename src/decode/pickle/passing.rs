@@ -6,6 +6,8 @@ use super::value::{Kind, Value};
 
 /// Arguments of a call, and items of each, that are looked at for something to call.
 const MOST_PASSED: usize = 16;
+/// Arguments, and items in them, among which objects are looked for.
+const MOST_LOOKED_AT: usize = 1024;
 
 impl Machine<'_> {
     /// A function that nothing is known of may call what it is given: what has been prepared to be called counts as
@@ -21,6 +23,27 @@ impl Machine<'_> {
                 self.pass(inner, by, depth);
             }
         }
+    }
+
+    /// True if something among the values is more than data: imported, made by a call, or no longer known. Python code
+    /// that is given it runs its methods, or gives it back.
+    pub(super) fn holds_objects(&self, values: &[Value]) -> bool {
+        let mut left = values.to_vec();
+        for _ in 0..MOST_LOOKED_AT {
+            match left.pop() {
+                None => return false,
+                Some(Value::Global(_) | Value::Unknown) => return true,
+                Some(value) => match self.cells.kind(value) {
+                    Some(Kind::Call | Kind::Instance | Kind::Persistent) => return true,
+                    Some(_) => {
+                        left.extend(self.cells.items(value).unwrap_or_default().into_iter().take(MOST_LOOKED_AT))
+                    }
+                    None if matches!(value, Value::Node(_)) => return true,
+                    None => {}
+                },
+            }
+        }
+        true
     }
 
     fn pass(&mut self, value: Value, by: By, depth: u8) {

@@ -16,6 +16,8 @@ const HOLDS_OBJECTS: i32 = 1;
 
 /// A wrapper as joblib writes it.
 pub(super) struct Wrapper {
+    /// The class of the array.
+    pub(super) subclass: Value,
     /// Code of the element type.
     pub(super) code: String,
     /// Lengths of the dimensions.
@@ -48,9 +50,7 @@ impl Machine<'_> {
         }
         let attributes = self.attributes(state).ok_or("its state has other keys than joblib writes, or one twice")?;
         let [subclass, shape, order, dtype, _, alignment] = attributes;
-        if !matches!(subclass, Some(Value::Global(_))) {
-            return Err("its class is no name");
-        }
+        let subclass = subclass.filter(|class| matches!(class, Value::Global(_))).ok_or("its class is no name")?;
         let padded = match alignment {
             None | Some(Value::None) => false,
             Some(Value::Int(_)) => true,
@@ -62,10 +62,10 @@ impl Machine<'_> {
         let lengths = shape.and_then(|shape| self.lengths(shape)).ok_or("its shape is no tuple of integers")?;
         let dtype = dtype.ok_or("it has no dtype")?;
         if matches!(dtype, Value::Node(_)) && self.cells.kind(dtype).is_none() {
-            return Ok(Wrapper { code: String::new(), lengths, size: ItemSize::Forgotten, padded });
+            return Ok(Wrapper { subclass, code: String::new(), lengths, size: ItemSize::Forgotten, padded });
         }
         let (code, size) = self.dtype(dtype)?;
-        Ok(Wrapper { code, lengths, size, padded })
+        Ok(Wrapper { subclass, code, lengths, size, padded })
     }
 
     /// True if `target` is an instance made without arguments: by NEWOBJ, or as protocols 0 and 1 write it.
