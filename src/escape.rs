@@ -1,41 +1,79 @@
 //! Making text from a scanned file safe to show.
 //!
 //! Names and strings of a hostile file reach people through terminals, logs and reports. Control characters could
-//! drive the terminal, bidirectional marks could reorder what is read, and size could drown everything else.
+//! drive the terminal, bidirectional marks could reorder what is read, and size could drown everything else. What looks
+//! like a credential is hidden: a report travels further than the file.
 
 use std::fmt::Write as _;
+
+mod secret;
 
 /// Longest text that a message or detail keeps, in characters.
 pub const CAP: usize = 200;
 
-/// `text` with everything that is not plainly visible written as an escape, cut to `cap` characters.
+/// `text` with credentials hidden and everything that is not plainly visible written as an escape, cut to `cap`
+/// characters. Credentials are hidden first: what is left of one that was cut would tell most of it.
+///
+/// For what is shown. Rules and identities take the text itself.
 #[must_use]
 pub fn printable(text: &str, cap: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(cap.saturating_mul(4)));
-    for (n, c) in text.chars().enumerate() {
-        if n >= cap {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_hidden(c) => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
+    let mut line = Line::new(text.len(), cap);
+    let mut from = 0_usize;
+    while line.left > 0 {
+        // A character has four bytes at most: what begins behind them is not shown.
+        let until = from.saturating_add(line.left.saturating_mul(4)).min(text.len());
+        let Some(found) = secret::find(text, from..until) else { break };
+        line.push(text.get(from..found.hidden.start).unwrap_or_default());
+        line.push(found.mark);
+        from = found.hidden.end;
     }
-    out
+    line.push(text.get(from..).unwrap_or_default());
+    line.out
 }
 
-/// Bytes as [`printable`] text; bytes that are not UTF-8 become replacement characters.
+/// As [`printable`], but with credentials as they are: for identities, never for an output.
 #[must_use]
-pub fn printable_bytes(bytes: &[u8], cap: usize) -> String {
-    let head = bytes.get(..cap.saturating_mul(4)).unwrap_or(bytes);
-    printable(&String::from_utf8_lossy(head), cap)
+pub fn visible(text: &str, cap: usize) -> String {
+    let mut line = Line::new(text.len(), cap);
+    line.push(text);
+    line.out
+}
+
+/// Visible text up to a number of characters.
+struct Line {
+    out: String,
+    /// Characters that may still follow.
+    left: usize,
+    cut: bool,
+}
+
+impl Line {
+    fn new(length: usize, cap: usize) -> Self {
+        Self { out: String::with_capacity(length.min(cap.saturating_mul(4))), left: cap, cut: false }
+    }
+
+    fn push(&mut self, text: &str) {
+        for c in text.chars() {
+            if self.left == 0 {
+                if !self.cut {
+                    self.out.push('…');
+                    self.cut = true;
+                }
+                return;
+            }
+            self.left = self.left.saturating_sub(1);
+            match c {
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                c if is_hidden(c) => {
+                    // Writing to a string cannot fail.
+                    let _ = write!(self.out, "\\u{{{:x}}}", u32::from(c));
+                }
+                c => self.out.push(c),
+            }
+        }
+    }
 }
 
 /// True for characters that do not show as themselves: controls, bidirectional and zero-width marks, separators,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::matcher::Hit;
 use super::{Rule, RuleError, RuleSet};
 use crate::bytes::InputName;
-use crate::escape::{self, printable};
+use crate::escape::{self, printable, visible};
 use crate::fact::{Fact, Location, Span};
 
 /// Rule that reports listed names and texts.
@@ -179,7 +179,7 @@ impl<'r> Watch<'r> {
         if self.list.digests.contains(sha256) {
             let message = format!("the content has the blocked digest sha256:{sha256}");
             let details = [("list", "blocked_hashes"), ("sha256", sha256)];
-            self.add(self.digest_rule, message, &details, &Location { name, span: None });
+            self.add(self.digest_rule, message, &details, sha256, &Location { name, span: None });
         }
     }
 
@@ -213,7 +213,7 @@ impl<'r> Watch<'r> {
             let (shown, pattern) = (printable(name, escape::CAP), printable(listed.pattern(), escape::CAP));
             let message = format!("the name {shown} is on the block list ({pattern})");
             let details = [("list", "blacklist"), ("pattern", &*pattern), ("slot", slot), ("text", &*shown)];
-            self.add(self.name_rule, message, &details, location);
+            self.add(self.name_rule, message, &details, name, location);
         }
     }
 
@@ -224,19 +224,25 @@ impl<'r> Watch<'r> {
             let (shown, pattern) = (printable(text, escape::CAP), printable(pattern, escape::CAP));
             let message = format!("text in the slot {slot} matches the configured pattern {pattern}: {shown}");
             let details = [("list", "custom_patterns"), ("pattern", &*pattern), ("slot", slot), ("text", &*shown)];
-            self.add(self.name_rule, message, &details, location);
+            self.add(self.name_rule, message, &details, text, location);
         }
     }
 
+    /// Adds a hit. `last`: the text that the last of the details shows. Two that differ only in a credential are shown
+    /// alike and are still two.
     fn add(
         &mut self,
         rule: Option<&'r Rule>,
         message: String,
         details: &[(&'static str, &str)],
+        last: &str,
         location: &Location<'_>,
     ) {
         let Some(rule) = rule else { return };
-        let evidence = details.iter().map(|(_, value)| *value).collect::<Vec<_>>().join("\u{1f}");
+        let last = visible(last, escape::CAP);
+        let others = details.split_last().map_or(details, |(_, others)| others);
+        let evidence: Vec<&str> = others.iter().map(|(_, value)| *value).chain([last.as_str()]).collect();
+        let evidence = evidence.join("\u{1f}");
         let list = details.first().map_or("", |(name, _)| *name);
         let slot = (location.name.clone(), list, evidence);
         if let Some(hit) = self.seen.get(&slot).and_then(|&index| self.hits.get_mut(index)) {

@@ -6,6 +6,7 @@ mod commands;
 mod outputs;
 mod policy;
 mod review;
+mod secrets;
 mod targets;
 
 use std::ffi::OsStr;

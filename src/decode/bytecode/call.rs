@@ -448,8 +448,9 @@ fn describe(module: &str, path: &str, arguments: &Arguments) -> String {
         match argument.text() {
             Some(text) => {
                 out.push('\'');
-                out.extend(text.chars().flat_map(char::escape_debug).take(80));
-                out.push('\'');
+                let mut shown = text.chars().flat_map(char::escape_debug);
+                out.extend(shown.by_ref().take(80));
+                out.push_str(if shown.next().is_some() { "…'" } else { "'" });
             }
             None => out.push(UNKNOWN),
         }

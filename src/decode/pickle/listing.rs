@@ -56,7 +56,8 @@ impl<'s> Listing<'s> {
                 let mut line = Vec::new();
                 let want = usize::try_from(extent.len).unwrap_or(usize::MAX).min(LONGEST_OPERAND);
                 machine.reader.copy(extent.at, want, &mut line);
-                String::from_utf8_lossy(&line).into_owned()
+                let cut = if extent.len > LONGEST_OPERAND as u64 { "…" } else { "" };
+                String::from_utf8_lossy(&line).into_owned() + cut
             }
         };
         let note = match code {

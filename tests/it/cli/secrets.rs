@@ -1,0 +1,105 @@
+//! Credentials of a scanned file are in no output.
+
+use super::{Folder, Ran};
+
+const FORMATS: [&str; 9] =
+    ["text", "json", "sarif", "cyclonedx", "markdown", "gitlab-sast", "gitlab-codequality", "github", "junit"];
+
+/// Commands with a credential, and the part of it that must not be shown. Put together here, so that no service that
+/// looks through repositories takes them for real.
+fn commands() -> Vec<(String, String)> {
+    let random = |n: usize| "aB3dE5gH7jK9mN2pQ4sT6vW8xZ".chars().cycle().skip(1).take(n).collect::<String>();
+    let jwt = format!("hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{}", random(43));
+    let tokens = [
+        ("ghp_", random(36)),
+        ("github_pat_", format!("{}_{}", random(22), random(59))),
+        ("AKIA", "IOSFODNN6EXAMPLE".to_owned()),
+        ("hf_", random(34)),
+        ("xoxb-", format!("123456789012-1234567890123-{}", random(24))),
+        ("glpat-", random(20)),
+        ("sk-", random(48)),
+        ("sk-proj-", random(48)),
+        ("AIza", random(35)),
+        ("npm_", random(36)),
+        ("pypi-AgE", random(70)),
+        ("eyJ", jwt),
+        ("Bearer ", random(30)),
+        ("-----BEGIN PRIVATE KEY-----\n", format!("{}\n-----END PRIVATE KEY-----", random(64))),
+        ("https://user:", "hunter2hunter2@example.org".to_owned()),
+    ];
+    let mut commands = Vec::new();
+    for (prefix, rest) in tokens {
+        // The header of a JSON Web Token is none of its secrets.
+        let told = rest.rsplit('.').find(|part| part.len() >= 16).unwrap_or(&rest);
+        let told = told.chars().skip(5).take(8).collect::<String>();
+        // Whole, and cut by the length of what is shown of a string and of a call.
+        for filling in [0, 30, 55] {
+            let command = format!("curl {} -H 'Authorization: token {prefix}{rest}'", "x".repeat(filling));
+            commands.push((command, told.clone()));
+        }
+    }
+    commands
+}
+
+/// `os.system` with each command, one after the other, and the commands as data.
+fn pickle(commands: &[(String, String)]) -> Vec<u8> {
+    let mut bytes = b"\x80\x04".to_vec();
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.push(b'X');
+        bytes.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+        bytes.extend(text.as_bytes());
+    };
+    for (index, (command, _)) in commands.iter().enumerate() {
+        bytes.extend(if index % 2 == 0 { &b"cos\nsystem\n"[..] } else { b"csubprocess\ngetoutput\n" });
+        text(&mut bytes, command);
+        bytes.extend(b"\x85R0");
+        text(&mut bytes, command);
+        bytes.push(b'0');
+    }
+    bytes.extend(b"N.");
+    bytes
+}
+
+fn safetensors(commands: &[(String, String)]) -> Vec<u8> {
+    let metadata: serde_json::Map<String, serde_json::Value> = commands
+        .iter()
+        .enumerate()
+        .map(|(index, (command, _))| (format!("key-{index}"), command.as_str().into()))
+        .collect();
+    let header = serde_json::json!({ "__metadata__": metadata }).to_string();
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+}
+
+fn tells_nothing(ran: &Ran, commands: &[(String, String)], what: &str) {
+    let shown = format!("{}{}", ran.stdout, ran.stderr);
+    let flat: String = shown.split_whitespace().collect();
+    for (command, told) in commands {
+        assert!(!shown.contains(told) && !flat.contains(told), "{what} shows {told} of {command}:\n{shown}");
+    }
+}
+
+#[test]
+fn no_output_tells_a_credential() {
+    let commands = commands();
+    // Every command is also the text of a finding.
+    let mut folder = Folder::new()
+        .write(".modelaudit.toml", "[custom_patterns]\npatterns = ['curl']\n")
+        .write("m.safetensors", safetensors(&commands))
+        .write("all.pkl", pickle(&commands));
+    // A call of its own for each: findings of one file show their first occurrence.
+    for (index, command) in commands.iter().enumerate() {
+        folder = folder.write(&format!("m{index}.pkl"), pickle(std::slice::from_ref(command)));
+    }
+    for format in FORMATS {
+        let ran = folder.scan().args(["--format", format, "."]).run().exits(1);
+        tells_nothing(&ran, &commands, format);
+        if !matches!(format, "cyclonedx" | "gitlab-codequality" | "github") {
+            assert!(ran.stdout.contains("[redacted]"), "{format}:\n{}", ran.stdout);
+        }
+    }
+    for file in ["all.pkl", "m.safetensors"] {
+        let ran = folder.run("inspect").arg(file).run().exits(0);
+        tells_nothing(&ran, &commands, "inspect");
+        assert!(ran.stdout.contains("ghp_…[redacted]"), "{}", ran.stdout);
+    }
+}
