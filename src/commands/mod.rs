@@ -126,7 +126,7 @@ fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow:
 /// As [`write_reports`] with a look of the caller's.
 fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()> {
     // Files first: a reader of standard output that goes away must not cost them.
-    write_files(report, look, output.files())?;
+    output.files().try_for_each(|(format, path)| look.print_to(report, format, Some(path)))?;
     look.print_to(report, output.format, output.output.as_deref())?;
     // What went wrong is on standard error too when standard output carries data.
     if output.format != OutputFormat::Text && output.output.is_none() {
@@ -138,13 +138,10 @@ fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Writes reports to files.
-fn write_files<'p>(
-    report: &Report,
-    look: &Look,
-    files: impl IntoIterator<Item = (OutputFormat, &'p Path)>,
-) -> anyhow::Result<()> {
-    files.into_iter().try_for_each(|(format, path)| look.print_to(report, format, Some(path)))
+/// Says which report could not be written.
+fn unwritable(path: Option<&Path>, error: &io::Error) -> anyhow::Error {
+    let name = path.map_or_else(|| "standard output".into(), |path| path.display().to_string());
+    anyhow::anyhow!("{name} could not be written: {error}")
 }
 
 /// How reports look, for all formats.
@@ -206,10 +203,13 @@ impl Look {
     }
 
     fn print_to(&self, report: &Report, format: OutputFormat, path: Option<&Path>) -> anyhow::Result<()> {
-        output::to_file(path, |out| self.print(report, format, out)).map_err(|error| {
-            let name = path.map_or_else(|| "standard output".into(), |path| path.display().to_string());
-            anyhow::anyhow!("{name} could not be written: {error}")
-        })
+        output::to_file(path, |out| self.print(report, format, out)).map_err(|error| unwritable(path, &error))
+    }
+
+    /// As [`Look::print_to`], under a name that nobody gave.
+    #[cfg(feature = "git")]
+    fn print_to_own(&self, report: &Report, format: OutputFormat, path: &Path) -> anyhow::Result<()> {
+        output::to_own_file(path, |out| self.print(report, format, out)).map_err(|error| unwritable(Some(path), &error))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::ci::gitlab::{MergeRequest, NOTE_LIMIT};
 use crate::ci::http::{HttpError, Network, SystemClock};
 use crate::ci::summary;
 use crate::cli::{self, Host, OutputFormat, SbomProfile, Upload, Wanted};
-use crate::commands::{Look, write_as, write_files};
+use crate::commands::{Look, unwritable, write_as};
 use crate::escape::printable;
 use crate::render::page::inert;
 use crate::render::{github, markdown, output, sarif};
@@ -96,7 +96,9 @@ impl<'s, 'a> Publisher<'s, 'a> {
         if self.session.surroundings.host == Host::GitLab
             && let Some(folder) = report_dir(self.session.arguments, self.session.surroundings)
         {
-            output::to_file(Some(&folder.join(DOTENV)), |out| out.write_all(summary::dotenv(&outputs).as_bytes()))?;
+            let path = folder.join(DOTENV);
+            output::to_own_file(&path, |out| out.write_all(summary::dotenv(&outputs).as_bytes()))
+                .map_err(|error| unwritable(Some(&path), &error))?;
         }
         let code = report.verdict.exit_code();
         Ok(if demanded && code == 0 { 2 } else { code })
@@ -122,7 +124,7 @@ impl<'s, 'a> Publisher<'s, 'a> {
             output.sbom_profile.get_or_insert(SbomProfile::Gitlab);
         }
         let look = Look::new(telling, &output).category(arguments.publish.category.clone());
-        write_files(report, &look, more.iter().map(|(format, path)| (*format, path.as_path())))?;
+        more.iter().try_for_each(|(format, path)| look.print_to_own(report, *format, path))?;
         all.extend(more);
         self.session.decisions.note("reports", folder.to_string_lossy(), format!("{} files", all.len()));
         Ok(all)
