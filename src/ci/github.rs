@@ -16,7 +16,7 @@ const MAX_PAGES: u32 = 100;
 /// The name under which a workflow's own token writes.
 const ACTIONS: &str = "github-actions[bot]";
 /// Pauses between questions whether an upload has been processed, in seconds.
-const POLLS: [u64; 7] = [1, 2, 4, 8, 15, 30, 60];
+const POLLS: [u64; 5] = [1, 2, 4, 8, 15];
 
 /// One repository.
 pub struct GitHub<'a> {
@@ -134,8 +134,11 @@ impl<'a> GitHub<'a> {
         let Accepted { id } = self.client.send(Method::Post, &path, Some(&body))?.json()?;
         let path = format!("{path}/{}", encoded(&id));
         for pause in POLLS {
-            self.client.wait(Duration::from_secs(pause));
+            if !self.client.wait(Duration::from_secs(pause)) {
+                break;
+            }
             let state: Processing = match self.client.send(Method::Get, &path, None) {
+                Err(HttpError::Late) => break,
                 // It is not there at once.
                 Err(HttpError::Refused { status: 404, .. }) => continue,
                 state => state?.json()?,
