@@ -71,6 +71,26 @@ fn an_accepted_finding_survives_that_its_file_is_written_again() {
 }
 
 #[test]
+fn an_accepted_call_with_another_payload_is_another_finding() {
+    let folder = folder();
+    create(&folder, &[]);
+    let mut other = calls("os");
+    let at = other.windows(5).position(|text| text == b"# yes").unwrap();
+    other.splice(at..at + 5, *b"# no!");
+    let folder = folder.write("other.pkl", other);
+    accepted(&folder).run().exits(1).says("other.pkl");
+    folder.run("baseline").arg("check").run().exits(1).says("S101 in other.pkl: matches nothing");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_with_odd_bytes_are_accepted_too() {
+    let folder = Folder::new().write(r"a\b.pkl", calls("os"));
+    create(&folder, &[]);
+    accepted(&folder).run().exits(0).says("1 suppressed");
+}
+
+#[test]
 fn a_pinned_entry_holds_for_one_content() {
     let folder = folder();
     create(&folder, &["--pin"]);
