@@ -67,8 +67,10 @@ pub enum PlanError {
         why: String,
     },
     /// The head is nowhere named, and what is checked out is not it.
-    #[error("the event runs with the rights of the base, and its payload does not name the head of the change\n\
-             help: give GITHUB_EVENT_PATH as the host sets it, or --head")]
+    #[error(
+        "the event runs with the rights of the base, and its payload does not name the head of the change\n\
+             help: give GITHUB_EVENT_PATH as the host sets it, or --head"
+    )]
     UnknownHead,
     /// A comparison was demanded.
     #[error("nothing to compare with: {reason}\nhelp: leave out --require-diff to scan everything")]
