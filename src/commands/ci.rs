@@ -101,6 +101,7 @@ impl<'a> Session<'a> {
     }
 
     fn run(mut self) -> anyhow::Result<u8> {
+        super::check_outputs(&self.arguments.output, &self.arguments.what.targets)?;
         let env = Environment::read()?;
         let context = Context { dir: env.directory.clone(), env: git_env(self.surroundings) };
         let mut repo = Repo::open(&env.directory)?;

@@ -23,9 +23,9 @@ const WORTH_A_BAR: u64 = 256 << 20;
 pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     let output = &arguments.output;
     let (what, flags, bare) = (&arguments.what, arguments.flags(), output.no_progress || telling.quiet);
+    super::check_outputs(output, &what.targets)?;
     let (report, _) = scanned(what, &flags, bare, output.reproducible)?;
-    super::write_reports(&report, output, telling)?;
-    Ok(report.verdict.exit_code())
+    super::settled(report.verdict.exit_code(), super::write_reports(&report, output, telling))
 }
 
 /// Scans, for a command that has other uses for the report; `bare`: without progress.

@@ -306,6 +306,16 @@ fn a_merge_request_is_compared_with_the_base_that_gitlab_names() {
     assert_eq!((told.diff("merge_base"), told.scanned()), (&*remote.main, vec!["models/new.pt"]));
 }
 
+#[test]
+fn a_finding_outweighs_what_cannot_be_written() {
+    let remote = Remote::new();
+    for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
+        let clone = pull_request(&remote, 1).env(name, "/absent/file");
+        let told = clone.ci(&[]).exits(1).explains("/absent/file could not be written");
+        assert_eq!(told.found(), ["new models/new.pt"]);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn reports_replace_links_of_the_change_and_do_not_follow_them() {
