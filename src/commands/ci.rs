@@ -244,11 +244,12 @@ impl<'a> Session<'a> {
         let everything = matches!(&mode, Some(Mode::Versions(versions)) if versions.whole)
             && what.targets.is_empty()
             && what.include.is_empty();
+        let all = [String::new()];
         let mut run = Run {
             settings: &settings,
             rules: own.as_ref().unwrap_or(shipped),
             reproducible: self.arguments.output.reproducible,
-            everything,
+            folders: if everything { &all } else { &[] },
             progress: &(),
             memory: cache.as_ref().map(|cache| cache as &dyn Memory),
         };

@@ -91,6 +91,20 @@ fn names_with_odd_bytes_are_accepted_too() {
 }
 
 #[test]
+fn entries_of_removed_files_come_to_light_in_the_folders_that_are_checked() {
+    let folder = folder().write("models/gone.pkl", calls("os"));
+    create(&folder, &[]);
+    std::fs::remove_file(folder.file("models/gone.pkl")).unwrap();
+    std::fs::remove_file(folder.file("other.pkl")).unwrap();
+    let check = |target: &str| folder.run("baseline").args(["check", target]).run();
+    check("models").exits(1).says("models/gone.pkl: matches nothing").says("1 without effect");
+    check(".").exits(1).says("other.pkl: matches nothing").says("2 without effect");
+    check("models/evil.pt").exits(0);
+    folder.run("baseline").args(["update", "./models/"]).run().exits(0).says("2 entries, 0 new, 1 removed");
+    folder.run("baseline").args(["update", "."]).run().exits(0).says("1 entry, 0 new, 1 removed");
+}
+
+#[test]
 fn a_pinned_entry_holds_for_one_content() {
     let folder = folder();
     create(&folder, &["--pin"]);
