@@ -133,8 +133,8 @@ impl<'s> Policy<'s> {
 
     /// The suppressions that somebody should look at. `everything`: all files were looked at.
     #[must_use]
-    pub fn suppressions(&self, everything: bool, coverage: &[Coverage]) -> Vec<SuppressionState> {
-        self.suppressions.states(everything, coverage)
+    pub fn suppressions(&self, folders: &[String], coverage: &[Coverage]) -> Vec<SuppressionState> {
+        self.suppressions.states(folders, coverage)
     }
 
     /// What the user should know: notes on the settings, on what they suppressed, and on suppressions.

@@ -46,8 +46,9 @@ pub struct Run<'a> {
     pub rules: &'a RuleSet,
     /// Leave out times.
     pub reproducible: bool,
-    /// True if the targets are everything that the settings are about, so that unused suppressions are worth a note.
-    pub everything: bool,
+    /// Folders that are looked at to their end, as patterns of files in them begin, with a slash at the end; an empty
+    /// text stands for all that there is. What is suppressed there and not found is not there any more.
+    pub folders: &'a [String],
     /// Where progress goes.
     pub progress: &'a dyn Progress,
     /// Where verdicts are kept between runs.
@@ -260,7 +261,7 @@ impl Run<'_> {
         report.coverage.sort_by(|a, b| a.path.cmp(&b.path));
         report.assets.sort_by(|a, b| a.path.cmp(&b.path));
         report.errors.sort();
-        report.suppressions = policy.suppressions(self.everything, &report.coverage);
+        report.suppressions = policy.suppressions(self.folders, &report.coverage);
         report.notes.extend(policy.notes(&report.issues, &report.suppressions));
         report.verdict = policy.verdict(&report.issues, &report.coverage, &report.errors);
         report.has_errors = !report.errors.is_empty()

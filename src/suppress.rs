@@ -97,8 +97,8 @@ impl<'s> Suppressions<'s> {
     /// The entries that somebody should look at: those that have expired or soon will, and those that cover nothing,
     /// as far as that can be told from what was read. `everything`: all files were looked at.
     #[must_use]
-    pub fn states(&self, everything: bool, coverage: &[Coverage]) -> Vec<SuppressionState> {
-        self.entries.iter().filter_map(|entry| Some(entry.state(entry.status(everything, coverage)?))).collect()
+    pub fn states(&self, folders: &[String], coverage: &[Coverage]) -> Vec<SuppressionState> {
+        self.entries.iter().filter_map(|entry| Some(entry.state(entry.status(folders, coverage)?))).collect()
     }
 
     /// What the user should know about these entries.
@@ -157,18 +157,18 @@ impl<'s> Entry<'s> {
         self.fingerprint.is_none_or(|wanted| wanted == fingerprint) && self.path.is_none_or(|glob| glob.matches(path))
     }
 
-    fn status(&self, everything: bool, coverage: &[Coverage]) -> Option<SuppressionStatus> {
+    fn status(&self, folders: &[String], coverage: &[Coverage]) -> Option<SuppressionStatus> {
         let used = self.matched.load(Ordering::Relaxed) > 0;
         match (self.expired, self.expires_soon) {
             (Some(_), _) => Some(SuppressionStatus::Expired),
             (None, Some(_)) if used => Some(SuppressionStatus::Expiring),
-            _ if used || !self.was_looked_for(everything, coverage) => None,
+            _ if used || !self.was_looked_for(folders, coverage) => None,
             _ => Some(SuppressionStatus::Unused),
         }
     }
 
     /// True if everything that the entry could cover was read to its end.
-    fn was_looked_for(&self, everything: bool, coverage: &[Coverage]) -> bool {
+    fn was_looked_for(&self, folders: &[String], coverage: &[Coverage]) -> bool {
         let unread = |file: &Coverage| match (file.status, self.path) {
             (Status::Complete, _) => false,
             (_, Some(glob)) => glob.matches(&file.path),
@@ -182,7 +182,11 @@ impl<'s> Entry<'s> {
                 && one_file(&file.path)
                 && self.path.is_some_and(|glob| glob.is_exactly(&file.path))
         };
-        (everything || coverage.iter().any(read)) && !coverage.iter().any(unread)
+        // A pattern that begins with the name of a folder covers nothing outside of it.
+        let within = |folder: &String| {
+            folder.is_empty() || self.path.is_some_and(|glob| glob.as_str().starts_with(folder.as_str()))
+        };
+        (folders.iter().any(within) || coverage.iter().any(read)) && !coverage.iter().any(unread)
     }
 
     fn state(&self, status: SuppressionStatus) -> SuppressionState {

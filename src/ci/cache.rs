@@ -70,7 +70,10 @@ impl Cache {
     }
 
     fn read(&self, key: &str) -> Option<Vec<u8>> {
-        let file = File::open(self.folder.join(key)).ok()?;
+        let path = self.folder.join(key);
+        // Opening a pipe would wait for somebody who writes to it.
+        fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
+        let file = File::open(path).ok()?;
         let mut bytes = Vec::new();
         #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
         (&file).take(MAX_ENTRY + 1).read_to_end(&mut bytes).ok()?;
@@ -174,6 +177,21 @@ mod tests {
             assert_eq!(cache.load(&key(1)), None);
         }
         assert_eq!(cache.load("../x"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_no_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("cache")).unwrap();
+        let pipe = cache.folder.join(key(1));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(cache.load(&key(1)), None, "and it does not wait");
+        assert!(!pipe.exists());
+        cache.store(&key(2), b"{}");
+        std::os::unix::fs::symlink(cache.folder.join(key(2)), &pipe).unwrap();
+        assert_eq!(cache.load(&key(1)), None);
+        assert_eq!(cache.load(&key(2)).as_deref(), Some(&b"{}"[..]));
     }
 
     #[test]

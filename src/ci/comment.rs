@@ -1,7 +1,10 @@
 //! One comment for one change and key, kept up to date.
 //!
 //! The comment is found by the marker in its first line and by its author: others can write the marker too, and could
-//! change a comment of theirs after this program has filled it in.
+//! change a comment of theirs after this program has filled it in. Where the host does not say who this program is, an
+//! account of a program counts, and whether a comment can be changed decides: people are never taken for it.
+
+use std::collections::HashSet;
 
 use super::http::HttpError;
 use crate::cli::Wanted;
@@ -18,15 +21,17 @@ pub struct Existing {
     pub body: String,
     /// Who wrote it.
     pub author: String,
+    /// The author is a program, as the host says.
+    pub bot: bool,
 }
 
 /// The discussion of a change.
 pub trait Discussion {
-    /// The name under which this program writes.
+    /// The name under which this program writes. None: some program's, the host does not say which.
     ///
     /// # Errors
     /// Those of a request.
-    fn author(&self) -> Result<String, HttpError>;
+    fn author(&self) -> Result<Option<String>, HttpError>;
     /// All comments, oldest first.
     ///
     /// # Errors
@@ -107,26 +112,35 @@ pub fn publish(
     let author = discussion.author()?;
     let marker = marker(key);
     let ours = |comment: &Existing| {
-        comment.author.eq_ignore_ascii_case(&author)
+        author.as_ref().map_or(comment.bot, |author| comment.author.eq_ignore_ascii_case(author))
             && comment.body.lines().next().is_some_and(|line| line.trim_end() == marker)
     };
-    let mut existing = discussion.list()?.into_iter().filter(ours);
-    let Some(first) = existing.next() else {
-        if when == Wanted::OnFindings && !is_worth_it(report) {
-            return Ok(Done::Silent);
-        }
-        discussion.create(&body(false))?;
-        return Ok(Done::Created);
-    };
-    // Two runs at once may each have found none.
-    for other in existing {
-        discussion.delete(other.id)?;
-    }
+    let existing: Vec<Existing> = discussion.list()?.into_iter().filter(ours).collect();
     let text = body(true);
-    // Hosts keep line ends and blanks at the end in their own way.
-    if first.body.replace("\r\n", "\n").trim_end() == text.trim_end() {
-        return Ok(Done::Same);
+    let mut strangers = HashSet::new();
+    for first in &existing {
+        if strangers.contains(&first.author) {
+            continue;
+        }
+        // Hosts keep line ends and blanks at the end in their own way.
+        let same = first.body.replace("\r\n", "\n").trim_end() == text.trim_end();
+        match if same { Ok(()) } else { discussion.update(first.id, &text) } {
+            // Another program's.
+            Err(error) if author.is_none() && error.is_refusal() => {
+                strangers.insert(&first.author);
+                continue;
+            }
+            done => done?,
+        }
+        // Two runs at once may each have found none.
+        for other in existing.iter().filter(|other| other.id != first.id && other.author == first.author) {
+            discussion.delete(other.id)?;
+        }
+        return Ok(if same { Done::Same } else { Done::Updated });
     }
-    discussion.update(first.id, &text)?;
-    Ok(Done::Updated)
+    if when == Wanted::OnFindings && !is_worth_it(report) {
+        return Ok(Done::Silent);
+    }
+    discussion.create(&body(false))?;
+    Ok(Done::Created)
 }

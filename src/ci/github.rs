@@ -13,10 +13,8 @@ use super::http::{Client, Clock, HttpError, Method, Transport};
 
 /// Pages of a list that are read: as many comments as a discussion can have and more.
 const MAX_PAGES: u32 = 100;
-/// The name under which a workflow's own token writes.
-const ACTIONS: &str = "github-actions[bot]";
 /// Pauses between questions whether an upload has been processed, in seconds.
-const POLLS: [u64; 7] = [1, 2, 4, 8, 15, 30, 60];
+const POLLS: [u64; 5] = [1, 2, 4, 8, 15];
 
 /// One repository.
 pub struct GitHub<'a> {
@@ -27,6 +25,9 @@ pub struct GitHub<'a> {
 #[derive(Deserialize)]
 struct User {
     login: String,
+    /// `User`, or `Bot` for programs.
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -134,8 +135,11 @@ impl<'a> GitHub<'a> {
         let Accepted { id } = self.client.send(Method::Post, &path, Some(&body))?.json()?;
         let path = format!("{path}/{}", encoded(&id));
         for pause in POLLS {
-            self.client.wait(Duration::from_secs(pause));
+            if !self.client.wait(Duration::from_secs(pause)) {
+                break;
+            }
             let state: Processing = match self.client.send(Method::Get, &path, None) {
+                Err(HttpError::Late) => break,
                 // It is not there at once.
                 Err(HttpError::Refused { status: 404, .. }) => continue,
                 state => state?.json()?,
@@ -197,11 +201,11 @@ pub struct Pullrequest<'g, 'a> {
 }
 
 impl Discussion for Pullrequest<'_, '_> {
-    fn author(&self) -> Result<String, HttpError> {
+    fn author(&self) -> Result<Option<String>, HttpError> {
         match self.github.client.send(Method::Get, "/user", None) {
-            Ok(answer) => Ok(answer.json::<User>()?.login),
-            // The token of a workflow is nobody's.
-            Err(HttpError::Refused { .. }) => Ok(ACTIONS.to_owned()),
+            Ok(answer) => Ok(Some(answer.json::<User>()?.login)),
+            // The token of a workflow or of an app is nobody's.
+            Err(HttpError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -212,6 +216,7 @@ impl Discussion for Pullrequest<'_, '_> {
         let existing = |comment: Comment| Existing {
             id: comment.id,
             body: comment.body.unwrap_or_default(),
+            bot: comment.user.as_ref().is_some_and(|user| user.kind == "Bot"),
             author: comment.user.map(|user| user.login).unwrap_or_default(),
         };
         Ok(comments.into_iter().map(existing).collect())

@@ -70,14 +70,14 @@ impl<'a> MergeRequest<'a> {
 }
 
 impl Discussion for MergeRequest<'_> {
-    fn author(&self) -> Result<String, HttpError> {
-        Ok(self.client.send(Method::Get, "/user", None)?.json::<User>()?.username)
+    fn author(&self) -> Result<Option<String>, HttpError> {
+        Ok(Some(self.client.send(Method::Get, "/user", None)?.json::<User>()?.username))
     }
 
     fn list(&self) -> Result<Vec<Existing>, HttpError> {
         let notes: Vec<Note> =
             self.client.pages(&format!("{}/notes?sort=asc&order_by=created_at", self.path), MAX_PAGES)?;
-        let existing = |note: Note| Existing { id: note.id, body: note.body, author: note.author.username };
+        let existing = |note: Note| Existing { id: note.id, body: note.body, author: note.author.username, bot: false };
         Ok(notes.into_iter().filter(|note| !note.system).map(existing).collect())
     }
 

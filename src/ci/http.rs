@@ -18,8 +18,9 @@ pub const MAX_ANSWER: u64 = 16 << 20;
 const TRIES: u32 = 5;
 /// Redirects of one request.
 const MAX_REDIRECTS: u32 = 3;
-/// Longest wait that a server may ask for, in all; a job that waits longer costs more than a missing comment.
-const MAX_WAIT: Duration = Duration::from_mins(2);
+/// Time for all requests of a run, pauses and polls among them: a server that is slow or hostile stalls no job for
+/// longer, and that costs more than a missing comment.
+const BUDGET: Duration = Duration::from_mins(1);
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +124,9 @@ pub enum HttpError {
         /// Its words.
         message: String,
     },
+    /// The run has spent its time on this host.
+    #[error("the host is too slow: the time for all requests of a run is used up")]
+    Late,
     /// Nothing arrived.
     #[error("the host cannot be reached: {what}")]
     Transport {
@@ -158,6 +162,14 @@ pub trait Transport {
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> Result<Answer, String>;
+
+    /// What is left of the time for all requests of this run.
+    fn left(&self) -> Duration {
+        BUDGET
+    }
+
+    /// Takes a pause off that time.
+    fn spend(&self, _: Duration) {}
 }
 
 /// Time, so that tests need not wait.
@@ -227,9 +239,12 @@ impl<'a> Client<'a> {
     pub fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, HttpError> {
         let body = body.map(|body| body.to_string().into_bytes());
         let mut url = format!("{}{path}", self.base);
-        let (mut tries, mut redirects, mut waited) = (0_u32, 0_u32, Duration::ZERO);
+        let (mut tries, mut redirects) = (0_u32, 0_u32);
         loop {
             tries += 1;
+            if self.transport.left().is_zero() {
+                return Err(HttpError::Late);
+            }
             let pause = match self.once(method, &url, body.as_deref()) {
                 Ok(answer) if (200..300).contains(&answer.status) => return Ok(answer),
                 Ok(answer) if answer.header("location").is_some() && (300..400).contains(&answer.status) => {
@@ -241,7 +256,7 @@ impl<'a> Client<'a> {
                     continue;
                 }
                 Ok(answer) => match self.pause(method, &answer, tries) {
-                    Some(pause) if tries < TRIES && waited.saturating_add(pause) <= MAX_WAIT => pause,
+                    Some(pause) if tries < TRIES && pause <= self.transport.left() => pause,
                     Some(pause) if answer.status == 429 || answer.status == 403 => {
                         return Err(HttpError::RateLimit { seconds: pause.as_secs() });
                     }
@@ -253,8 +268,9 @@ impl<'a> Client<'a> {
                 }
                 Err(what) => return Err(HttpError::Transport { what: self.clean(&what) }),
             };
-            waited = waited.saturating_add(pause);
-            self.clock.sleep(pause);
+            if !self.wait(pause) {
+                return Err(HttpError::Late);
+            }
         }
     }
 
@@ -275,9 +291,15 @@ impl<'a> Client<'a> {
         Ok(items)
     }
 
-    /// Waits for something that the host works on.
-    pub fn wait(&self, time: Duration) {
-        self.clock.sleep(time);
+    /// Waits for something that the host works on, if there is time for that.
+    #[must_use]
+    pub fn wait(&self, time: Duration) -> bool {
+        let waits = time <= self.transport.left();
+        if waits {
+            self.clock.sleep(time);
+            self.transport.spend(time);
+        }
+        waits
     }
 
     fn once(&self, method: Method, url: &str, body: Option<&[u8]>) -> Result<Answer, String> {
@@ -362,6 +384,9 @@ fn origin(url: &str) -> Option<&str> {
 pub struct Network {
     #[cfg(feature = "http")]
     agent: Option<ureq::Agent>,
+    /// Time that requests and pauses have taken. What is done between them does not count.
+    #[cfg(feature = "http")]
+    spent: std::cell::Cell<Duration>,
 }
 
 impl Network {
@@ -375,10 +400,9 @@ impl Network {
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .timeout_connect(Some(Duration::from_secs(10)))
-                .timeout_global(Some(Duration::from_mins(1)))
                 .user_agent(concat!("modelaudit/", env!("CARGO_PKG_VERSION")))
                 .build();
-            Self { agent: Some(config.into()) }
+            Self { agent: Some(config.into()), spent: std::cell::Cell::default() }
         }
         #[cfg(not(feature = "http"))]
         Self {}
@@ -400,14 +424,45 @@ impl Transport for Network {
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> Result<Answer, String> {
+        let begun = std::time::Instant::now();
+        let answer = self.exchanged(method, url, headers, body);
+        self.spend(begun.elapsed());
+        answer
+    }
+
+    fn left(&self) -> Duration {
+        BUDGET.saturating_sub(self.spent.get())
+    }
+
+    fn spend(&self, time: Duration) {
+        self.spent.set(self.spent.get().saturating_add(time));
+    }
+}
+
+#[cfg(feature = "http")]
+impl Network {
+    fn exchanged(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Result<Answer, String> {
         let agent = self.agent.as_ref().ok_or("no network")?;
+        let left = Some(self.left());
         let mut request = ureq::http::Request::builder().method(method.as_str()).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = match body {
-            Some(body) => request.body(body).map_err(|error| error.to_string()).map(|request| agent.run(request)),
-            None => request.body(()).map_err(|error| error.to_string()).map(|request| agent.run(request)),
+            Some(body) => request
+                .body(body)
+                .map_err(|error| error.to_string())
+                .map(|request| agent.run(agent.configure_request(request).timeout_global(left).build())),
+            None => request
+                .body(())
+                .map_err(|error| error.to_string())
+                .map(|request| agent.run(agent.configure_request(request).timeout_global(left).build())),
         };
         let mut answer = answer?.map_err(|error| error.to_string())?;
         let text = |value: &ureq::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
@@ -503,6 +558,34 @@ mod tests {
         let script = Script::new([answer(429, &[("retry-after", "3600")], "")]);
         assert!(matches!(script.send(Method::Get), Err(HttpError::RateLimit { seconds: 3600 })));
         assert_eq!(script.slept.get(), 0);
+    }
+
+    /// A server that sends a byte now and then must not hold a run for longer than its time.
+    #[cfg(feature = "http")]
+    #[test]
+    fn all_requests_of_a_run_have_one_time() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                std::thread::spawn(move || {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n");
+                    while stream.write_all(b" ").is_ok() {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                });
+            }
+        });
+        let network = Network::new();
+        network.spend(BUDGET - Duration::from_secs(2));
+        let client = Client::new(&network, &SystemClock, &base, Secret::new("x".into()).unwrap(), Vec::new()).unwrap();
+        let begun = std::time::Instant::now();
+        assert!(client.send(Method::Get, "/x", None).is_err());
+        assert!(matches!(client.pages::<Value>("/x", 9), Err(HttpError::Late)));
+        assert!(!client.wait(Duration::from_secs(1)));
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     }
 
     #[test]

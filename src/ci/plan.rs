@@ -66,6 +66,12 @@ pub enum PlanError {
         /// What fetching said.
         why: String,
     },
+    /// The head is nowhere named, and what is checked out is not it.
+    #[error(
+        "the event runs with the rights of the base, and its payload does not name the head of the change\n\
+             help: give GITHUB_EVENT_PATH as the host sets it, or --head"
+    )]
+    UnknownHead,
     /// A comparison was demanded.
     #[error("nothing to compare with: {reason}\nhelp: leave out --require-diff to scan everything")]
     NoBase {
@@ -179,8 +185,11 @@ impl Planner<'_> {
         if let Some(head) = &self.asked.head {
             return Ok(Some(head.clone()));
         }
-        let Some(Change { head: Some(head), number, .. }) = self.surroundings.event.change() else {
-            return Ok(None);
+        let (head, number) = match self.surroundings.event.change() {
+            Some(Change { head: Some(head), number, .. }) => (head, number),
+            // The base is what is checked out: compared with itself, it would pass.
+            Some(Change { privileged: true, .. }) => return Err(PlanError::UnknownHead),
+            _ => return Ok(None),
         };
         if self.repo.commit("HEAD").is_some_and(|checked_out| self.repo.has(&checked_out, head)) {
             return Ok(None);

@@ -101,6 +101,7 @@ impl<'a> Session<'a> {
     }
 
     fn run(mut self) -> anyhow::Result<u8> {
+        super::check_outputs(&self.arguments.output, &self.arguments.what.targets)?;
         let env = Environment::read()?;
         let context = Context { dir: env.directory.clone(), env: git_env(self.surroundings) };
         let mut repo = Repo::open(&env.directory)?;
@@ -243,11 +244,12 @@ impl<'a> Session<'a> {
         let everything = matches!(&mode, Some(Mode::Versions(versions)) if versions.whole)
             && what.targets.is_empty()
             && what.include.is_empty();
+        let all = [String::new()];
         let mut run = Run {
             settings: &settings,
             rules: own.as_ref().unwrap_or(shipped),
             reproducible: self.arguments.output.reproducible,
-            everything,
+            folders: if everything { &all } else { &[] },
             progress: &(),
             memory: cache.as_ref().map(|cache| cache as &dyn Memory),
         };

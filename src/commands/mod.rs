@@ -14,8 +14,9 @@ pub mod render;
 pub mod rules;
 pub mod scan;
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{self, Cli, Color, Command, ConfigAction, Output, OutputFormat, SbomProfile, SbomVersion, Telling};
 use crate::config::{Environment, Settings};
@@ -59,9 +60,10 @@ pub fn run(command_line: &Cli) -> anyhow::Result<u8> {
 }
 
 fn rendered(arguments: &cli::Render, telling: &Telling) -> anyhow::Result<u8> {
+    check_outputs(&arguments.output, std::slice::from_ref(&arguments.from))?;
     let report = render::load(&arguments.from)?;
-    write_reports(&report, &arguments.output, telling)?;
-    Ok(report.verdict.exit_code())
+    let told = write_reports(&report, &arguments.output, telling);
+    settled(report.verdict.exit_code(), told)
 }
 
 fn inspected(file: &Path, telling: &Telling) -> anyhow::Result<u8> {
@@ -118,6 +120,51 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The exit code of a run whose results could perhaps not all be told: a finding that counts outweighs that.
+fn settled(code: u8, told: anyhow::Result<()>) -> anyhow::Result<u8> {
+    match told {
+        Err(error) if code == 1 => {
+            let text: Vec<String> =
+                format!("{error:#}").lines().map(|line| crate::escape::printable(line, 2000)).collect();
+            writeln!(io::stderr().lock(), "error: {}", text.join("\n"))?;
+            Ok(code)
+        }
+        told => told.map(|()| code),
+    }
+}
+
+/// Does every step, whatever became of those before it; the errors together are one.
+fn all_of(steps: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let failed: Vec<String> = steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if failed.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(failed.join("\n"))) }
+}
+
+/// Refuses outputs that would cost what is scanned, or one another.
+///
+/// # Errors
+/// The sentence names the file.
+fn check_outputs(output: &Output, targets: &[PathBuf]) -> anyhow::Result<()> {
+    let is_file = |path: &Path| path.as_os_str() != "-" && path.metadata().map_or(true, |meta| meta.is_file());
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let of_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+        path.canonicalize().ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
+    };
+    let targets: Vec<PathBuf> = targets.iter().map(|target| place(target)).collect();
+    let mut seen = HashSet::new();
+    let main = output.output.as_deref();
+    for path in main.into_iter().chain(output.files().map(|(_, path)| path)).filter(|path| is_file(path)) {
+        let (place, name) = (place(path), crate::escape::printable(&path.to_string_lossy(), 1000));
+        if targets.contains(&place) {
+            anyhow::bail!("{name} is to be scanned: a report would replace it\nhelp: give the report another name");
+        }
+        if !seen.insert(place) {
+            anyhow::bail!("{name} is given for two reports: one would replace the other");
+        }
+    }
+    Ok(())
+}
+
 /// Writes the main output and every other one that was asked for.
 fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow::Result<()> {
     write_as(report, output, &Look::new(telling, output))
@@ -126,8 +173,9 @@ fn write_reports(report: &Report, output: &Output, telling: &Telling) -> anyhow:
 /// As [`write_reports`] with a look of the caller's.
 fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()> {
     // Files first: a reader of standard output that goes away must not cost them.
-    write_files(report, look, output.files())?;
-    look.print_to(report, output.format, output.output.as_deref())?;
+    let files = output.files().map(|(format, path)| look.print_to(report, format, Some(path)));
+    let main = std::iter::once_with(|| look.print_to(report, output.format, output.output.as_deref()));
+    let told = all_of(files.chain(main));
     // What went wrong is on standard error too when standard output carries data.
     if output.format != OutputFormat::Text && output.output.is_none() {
         let mut err = io::stderr().lock();
@@ -135,16 +183,13 @@ fn write_as(report: &Report, output: &Output, look: &Look) -> anyhow::Result<()>
             writeln!(err, "error: {}", crate::escape::printable(error, 1000))?;
         }
     }
-    Ok(())
+    told
 }
 
-/// Writes reports to files.
-fn write_files<'p>(
-    report: &Report,
-    look: &Look,
-    files: impl IntoIterator<Item = (OutputFormat, &'p Path)>,
-) -> anyhow::Result<()> {
-    files.into_iter().try_for_each(|(format, path)| look.print_to(report, format, Some(path)))
+/// Says which report could not be written.
+fn unwritable(path: Option<&Path>, error: &io::Error) -> anyhow::Error {
+    let name = path.map_or_else(|| "standard output".into(), |path| path.display().to_string());
+    anyhow::anyhow!("{name} could not be written: {error}")
 }
 
 /// How reports look, for all formats.
@@ -206,10 +251,13 @@ impl Look {
     }
 
     fn print_to(&self, report: &Report, format: OutputFormat, path: Option<&Path>) -> anyhow::Result<()> {
-        output::to_file(path, |out| self.print(report, format, out)).map_err(|error| {
-            let name = path.map_or_else(|| "standard output".into(), |path| path.display().to_string());
-            anyhow::anyhow!("{name} could not be written: {error}")
-        })
+        output::to_file(path, |out| self.print(report, format, out)).map_err(|error| unwritable(path, &error))
+    }
+
+    /// As [`Look::print_to`], under a name that nobody gave.
+    #[cfg(feature = "git")]
+    fn print_to_own(&self, report: &Report, format: OutputFormat, path: &Path) -> anyhow::Result<()> {
+        output::to_own_file(path, |out| self.print(report, format, out)).map_err(|error| unwritable(Some(path), &error))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `modelaudit scan`: settings, targets, a run, reports, and the exit code that the report's verdict gives.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{self, Telling, What};
-use crate::config::{Environment, Flags, Settings};
+use crate::config::{Environment, Flags, PathGlob, Settings};
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
@@ -23,9 +23,9 @@ const WORTH_A_BAR: u64 = 256 << 20;
 pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     let output = &arguments.output;
     let (what, flags, bare) = (&arguments.what, arguments.flags(), output.no_progress || telling.quiet);
+    super::check_outputs(output, &what.targets)?;
     let (report, _) = scanned(what, &flags, bare, output.reproducible)?;
-    super::write_reports(&report, output, telling)?;
-    Ok(report.verdict.exit_code())
+    super::settled(report.verdict.exit_code(), super::write_reports(&report, output, telling))
 }
 
 /// Scans, for a command that has other uses for the report; `bare`: without progress.
@@ -49,13 +49,38 @@ fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow
         settings: &settings,
         rules: own.as_ref().unwrap_or(shipped),
         reproducible,
-        everything: request.mode == Mode::Paths && request.specs.is_empty() && request.include.is_empty(),
+        folders: &whole_folders(&request, &context),
         progress: &bar,
         memory: None,
     };
     let report = run.report(plan)?;
     bar.0.finish_and_clear();
     Ok((report, settings))
+}
+
+/// The folders that a request is about as a whole.
+fn whole_folders(request: &Request, context: &Context) -> Vec<String> {
+    if request.mode != Mode::Paths || !request.include.is_empty() {
+        return Vec::new();
+    }
+    if request.specs.is_empty() {
+        return vec![String::new()];
+    }
+    let folder = |spec: &String| {
+        if !context.dir.join(spec).is_dir() {
+            return None;
+        }
+        let mut prefix = String::new();
+        for component in Path::new(spec).components() {
+            match component {
+                Component::CurDir => {}
+                Component::Normal(name) => prefix.push_str(&(PathGlob::escape(name.to_str()?) + "/")),
+                _ => return None,
+            }
+        }
+        Some(prefix)
+    };
+    request.specs.iter().filter_map(folder).collect()
 }
 
 fn request(what: &What, settings: &Settings, context: &Context) -> anyhow::Result<Request> {

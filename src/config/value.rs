@@ -187,18 +187,24 @@ impl PathGlob {
         &self.pattern
     }
 
+    /// The text of a pattern for a path: `\\` stands in names of files too, and in those of other bytes than UTF-8.
+    #[must_use]
+    pub fn escape(path: &str) -> String {
+        globset::escape(&path.replace('\\', "\0")).replace('\0', r"\\")
+    }
+
     /// A pattern that matches the file `path` and, if it is in a folder, no other.
     ///
     /// # Errors
     /// The sentence says why there is none.
     pub fn exactly(path: &str) -> Result<Self, String> {
-        Self::new(&globset::escape(path))
+        Self::new(&Self::escape(path))
     }
 
     /// True if the pattern was made for this path.
     #[must_use]
     pub fn is_exactly(&self, path: &str) -> bool {
-        self.pattern == globset::escape(path)
+        self.pattern == Self::escape(path)
     }
 
     /// True if the pattern matches this path.
@@ -246,6 +252,15 @@ mod tests {
         assert_eq!(parse_fail_on("warning"), Ok(Some(Severity::Medium)));
         assert_eq!(parse_fail_on("never"), Ok(None));
         assert!(parse_fail_on("debug").is_err());
+    }
+
+    #[test]
+    fn a_pattern_for_a_path_matches_that_path() {
+        for path in [r"m/a\b.pkl", r"m/\xff.pkl", r"m/\[x]\*.pkl", "m/{a,b}?!.pkl", r"m/a\"] {
+            let glob = PathGlob::exactly(path).unwrap();
+            assert!(glob.is_exactly(path) && glob.matches(path), "{path}: {}", glob.as_str());
+            assert!(!glob.matches(&path.replace('\\', "")) || !path.contains('\\'), "{path}");
+        }
     }
 
     #[test]

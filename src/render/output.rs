@@ -31,6 +31,21 @@ pub fn to_file(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> io::Re
     }
 }
 
+/// As [`to_file`], under a name that nobody gave: whatever stands there may come from the change under review, so a
+/// link is replaced and never followed, and only a file is replaced.
+///
+/// # Errors
+/// Those of `write` and of the file system, and a folder, pipe or device under that name.
+pub fn to_own_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_symlink() => {
+            Err(io::Error::new(ErrorKind::AlreadyExists, "something other than a file has this name"))
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => replace(path, write),
+    }
+}
+
 /// Writes through a buffer, with a newline at the end.
 ///
 /// # Errors
@@ -158,6 +173,26 @@ mod tests {
         fs::write(&plain, "").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&real), mode(&plain));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_nobody_gave_follows_no_link() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "kept").unwrap();
+        for target in ["real", "absent"] {
+            let _ = fs::remove_file(&link);
+            symlink(target, &link).unwrap();
+            to_own_file(&link, |out| out.write_all(b"report")).unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().is_file());
+            assert_eq!(content(&link), "report\n");
+        }
+        assert_eq!(content(&real), "kept");
+        assert_eq!(names(folder.path()), ["link", "real"]);
+        assert!(to_own_file(folder.path(), |_| Ok(())).is_err());
+        assert!(to_own_file(Path::new("/dev/null"), |_| Ok(())).is_err());
     }
 
     #[cfg(unix)]

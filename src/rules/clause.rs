@@ -285,18 +285,25 @@ impl<'f> View<'f> {
     }
 
     /// [`View::key`] across re-serialisation: a name of Python counts under its public spelling, for another protocol
-    /// or system writes another one of the same object.
+    /// or system writes another one of the same object. What a call is given belongs to it: the same function with other
+    /// arguments does something else.
     pub(super) fn identity(&self) -> String {
-        let (module, function, protocol) = match *self.fact {
-            Fact::Global { module, function, protocol, .. } | Fact::Dormant { module, function, protocol, .. } => {
-                (module, function, protocol)
+        let (module, function, protocol, call) = match *self.fact {
+            Fact::Global { module, function, protocol, call, .. }
+            | Fact::Dormant { module, function, protocol, call, .. } => (module, function, protocol, call),
+            Fact::CodeReference { module, function, python2, call, .. } => {
+                (module, function, if python2 { 2 } else { 4 }, call)
             }
-            Fact::CodeReference { module, function, python2, .. } => (module, function, if python2 { 2 } else { 4 }),
             _ => return self.key(),
         };
         let mapped = if protocol < 3 { from_python2(module, function) } else { None };
         let (module, function) = mapped.unwrap_or((module, Cow::Borrowed(function)));
-        format!("{}\u{1f}{function}", canonical(module))
+        let name = format!("{}\u{1f}{function}", canonical(module));
+        // The function is in the name already, under its public spelling.
+        match call.split_once('(') {
+            Some((_, arguments)) => format!("{name}\u{1f}({arguments}"),
+            None => name,
+        }
     }
 }
 

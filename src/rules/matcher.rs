@@ -23,6 +23,8 @@ const MAX_HITS: usize = 10_000;
 const RECENT: usize = 64;
 /// Offsets kept for a hit that occurs often.
 const MAX_OFFSETS: usize = 5;
+/// Largest evidence of a hit, in bytes.
+const MAX_EVIDENCE: usize = 1 << 16;
 /// Names listed by a grouped hit.
 const MAX_NAMES: usize = 20;
 /// A rule that holds for a fact. Severity is still the row's: policy comes later.
@@ -71,6 +73,17 @@ impl Open<'_> {
             if names.len() < MAX_NAMES {
                 names.insert((*function).to_owned());
             }
+        }
+    }
+
+    /// Another call of the same function is other evidence.
+    fn note_evidence(&mut self, view: &View<'_>) {
+        if self.clause.form == Form::Group || self.hit.evidence.len() >= MAX_EVIDENCE {
+            return;
+        }
+        let more = view.identity();
+        if !self.hit.evidence.split('\u{1e}').any(|known| known == more) {
+            self.hit.evidence = format!("{}\u{1e}{more}", self.hit.evidence);
         }
     }
 
@@ -206,6 +219,7 @@ impl<'r> Judge<'r> {
                 names.insert(name);
             }
             open.note_unknown(view);
+            open.note_evidence(view);
             // The worst occurrence speaks for all.
             if clause.severity > open.hit.severity && open.names.is_none() {
                 open.hit.severity = clause.severity;

@@ -81,7 +81,7 @@ pub(super) fn parents(commit: &[u8]) -> Vec<String> {
 pub(super) fn checkout(repository: &dyn Repository, side: &Side) -> Checkout {
     let branch = repository.branch();
     Checkout {
-        repository: repository.remote().map(|url| without_credentials(&url)),
+        repository: repository.remote().and_then(|url| public_address(&url)),
         revision: match side {
             Side::Commit(id) => Some(id.clone()),
             Side::Index => repository.commit("HEAD"),
@@ -90,14 +90,47 @@ pub(super) fn checkout(repository: &dyn Repository, side: &Side) -> Checkout {
     }
 }
 
-/// An address without the user and password that may stand in front of its host.
-fn without_credentials(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-            format!("{scheme}://{host}/{path}")
+/// The address of a server's repository without what may be a secret: user, password, query. None for a path of this
+/// machine, which says nothing elsewhere and would differ between machines.
+fn public_address(url: &str) -> Option<String> {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let without_user = |host: &str| host.rsplit_once('@').map_or(host, |(_, host)| host).to_owned();
+    if let Some((scheme, rest)) = url.split_once("://") {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = without_user(host);
+        // A password with a slash in it ends where a port would stand.
+        let port = host.rsplit_once(':').filter(|_| !host.ends_with(']')).map_or("", |(_, port)| port);
+        let is_server = !host.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        return (is_server && !scheme.eq_ignore_ascii_case("file")).then(|| format!("{scheme}://{host}/{path}"));
+    }
+    // `user@host:path` of SSH; one letter is a drive.
+    let (host, path) = url.split_once(':')?;
+    let is_server = !host.contains(['/', '\\']) && host.len() > 1;
+    is_server.then(|| format!("{}:{path}", without_user(host)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_hold_no_secret_and_no_path_of_this_machine() {
+        for (url, public) in [
+            ("https://u:p@example.org:8443/me/x.git", Some("https://example.org:8443/me/x.git")),
+            ("https://example.org/me/x?private_token=X", Some("https://example.org/me/x")),
+            ("https://example.org?private_token=X", Some("https://example.org/")),
+            ("https://example.org/me/x#X", Some("https://example.org/me/x")),
+            ("https://u:p/w@example.org/me/x", None),
+            ("ssh://git@[::1]/x", Some("ssh://[::1]/x")),
+            ("git@example.org:me/x.git", Some("example.org:me/x.git")),
+            ("file:///home/me/x", None),
+            ("FILE:///home/me/x", None),
+            ("/home/me/x", None),
+            ("../x", None),
+            ("./a:b", None),
+            (r"C:\me\x", None),
+        ] {
+            assert_eq!(public_address(url).as_deref(), public, "{url}");
         }
-        None => url.to_owned(),
     }
 }

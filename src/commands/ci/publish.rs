@@ -13,7 +13,7 @@ use crate::ci::gitlab::{MergeRequest, NOTE_LIMIT};
 use crate::ci::http::{HttpError, Network, SystemClock};
 use crate::ci::summary;
 use crate::cli::{self, Host, OutputFormat, SbomProfile, Upload, Wanted};
-use crate::commands::{Look, write_as, write_files};
+use crate::commands::{Look, all_of, settled, unwritable, write_as};
 use crate::escape::printable;
 use crate::render::page::inert;
 use crate::render::{github, markdown, output, sarif};
@@ -68,10 +68,10 @@ impl<'s, 'a> Publisher<'s, 'a> {
         Self { session }
     }
 
-    /// Writes and sends everything, and gives the exit code.
+    /// Writes and sends everything, and gives the exit code. What cannot be written keeps nothing else from being told.
     pub(super) fn publish(mut self, scanned: &Scanned) -> anyhow::Result<u8> {
         let report = &scanned.report;
-        let files = self.files(report)?;
+        let (files, mut told) = self.files(report);
         let mut outputs = summary::outputs(report, scanned.incomplete);
         for (format, name) in [
             (OutputFormat::Sarif, "sarif-file"),
@@ -84,34 +84,44 @@ impl<'s, 'a> Publisher<'s, 'a> {
         }
         let Session { arguments, telling, .. } = &*self.session;
         let look = Look::new(telling, &arguments.output).category(arguments.publish.category.clone());
-        write_as(report, &arguments.output, &look)?;
-        self.annotate(report)?;
-        self.summarise(report)?;
+        told.push(write_as(report, &arguments.output, &look));
+        told.push(self.annotate(report).map_err(|error| unwritable(None, &error)));
+        told.push(self.summarise(report));
         let (uploaded, demanded) = self.upload(scanned)?;
         outputs.push(("sarif-id", uploaded));
         outputs.push(("comment", self.comment(scanned)?.to_owned()));
-        if let Some(path) = &self.session.surroundings.outputs {
-            summary::write_outputs(path, &outputs)?;
-        }
-        if self.session.surroundings.host == Host::GitLab
-            && let Some(folder) = report_dir(self.session.arguments, self.session.surroundings)
-        {
-            output::to_file(Some(&folder.join(DOTENV)), |out| out.write_all(summary::dotenv(&outputs).as_bytes()))?;
-        }
+        told.push(self.hand_on(&outputs));
         let code = report.verdict.exit_code();
-        Ok(if demanded && code == 0 { 2 } else { code })
+        settled(if demanded && code == 0 { 2 } else { code }, all_of(told))
     }
 
-    /// The files that the host can show, but for formats that flags ask for. Gives all files.
-    fn files(&mut self, report: &Report) -> anyhow::Result<Vec<(OutputFormat, PathBuf)>> {
+    /// Writes what later steps read.
+    fn hand_on(&self, outputs: &summary::Outputs) -> anyhow::Result<()> {
+        let Session { arguments, surroundings, .. } = &*self.session;
+        let folder = report_dir(arguments, surroundings).filter(|_| surroundings.host == Host::GitLab);
+        let to_host = surroundings
+            .outputs
+            .as_deref()
+            .map(|path| summary::write_outputs(path, outputs).map_err(|error| unwritable(Some(path), &error)));
+        let to_dotenv = folder.map(|folder| folder.join(DOTENV)).map(|path| {
+            output::to_own_file(&path, |out| out.write_all(summary::dotenv(outputs).as_bytes()))
+                .map_err(|error| unwritable(Some(&path), &error))
+        });
+        all_of(to_host.into_iter().chain(to_dotenv))
+    }
+
+    /// The files that the host can show, but for formats that flags ask for. Gives all files, and what became of them.
+    fn files(&mut self, report: &Report) -> (Vec<(OutputFormat, PathBuf)>, Vec<anyhow::Result<()>>) {
         let Session { arguments, telling, surroundings, .. } = &*self.session;
         let mut all: Vec<(OutputFormat, PathBuf)> =
             arguments.output.files().map(|(format, path)| (format, path.to_owned())).collect();
         let asked: Vec<OutputFormat> = all.iter().map(|(format, _)| *format).collect();
-        let Some(folder) = report_dir(arguments, surroundings) else { return Ok(all) };
+        let Some(folder) = report_dir(arguments, surroundings) else { return (all, Vec::new()) };
         let gitlab = surroundings.host == Host::GitLab;
         let table = if gitlab { GITLAB_FILES } else { FILES };
-        fs::create_dir_all(&folder).map_err(|error| anyhow::anyhow!("{}: {error}", folder.display()))?;
+        if let Err(error) = fs::create_dir_all(&folder) {
+            return (all, vec![Err(anyhow::anyhow!("{}: {error}", folder.display()))]);
+        }
         let more: Vec<(OutputFormat, PathBuf)> = table
             .iter()
             .filter(|(format, _)| !asked.contains(format))
@@ -122,10 +132,10 @@ impl<'s, 'a> Publisher<'s, 'a> {
             output.sbom_profile.get_or_insert(SbomProfile::Gitlab);
         }
         let look = Look::new(telling, &output).category(arguments.publish.category.clone());
-        write_files(report, &look, more.iter().map(|(format, path)| (*format, path.as_path())))?;
+        let told = more.iter().map(|(format, path)| look.print_to_own(report, *format, path)).collect();
         all.extend(more);
         self.session.decisions.note("reports", folder.to_string_lossy(), format!("{} files", all.len()));
-        Ok(all)
+        (all, told)
     }
 
     fn annotate(&mut self, report: &Report) -> io::Result<()> {
@@ -144,7 +154,7 @@ impl<'s, 'a> Publisher<'s, 'a> {
         let Some(path) = surroundings.summary.as_deref().filter(|_| !arguments.publish.no_summary) else {
             return Ok(());
         };
-        summary::write_summary(path, report, "")?;
+        summary::write_summary(path, report, "").map_err(|error| unwritable(Some(path), &error))?;
         self.session.decisions.note("summary", "written", "the host shows one");
         Ok(())
     }

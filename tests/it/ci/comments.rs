@@ -88,6 +88,21 @@ fn each_key_has_its_comment_and_no_more_than_one() {
 }
 
 #[test]
+fn an_app_finds_its_comment_and_leaves_those_of_others() {
+    let remote = Remote::new();
+    let server = Server::start(&remote.feature);
+    server.comment("mallory", MARKER).comment("app[bot]", MARKER);
+    assert_eq!(run(&remote, &server, &[]).output("comment"), "updated");
+    assert_eq!(server.comments().len(), 2);
+    assert_eq!(server.comments()[0].1, MARKER, "a person's");
+    // What the host does not let it change is another program's.
+    let server = Server::start(&remote.feature);
+    server.comment("app[bot]", MARKER).fault(Fault { status: 403, headers: "", to: "PATCH" });
+    assert_eq!(run(&remote, &server, &[]).output("comment"), "created");
+    assert_eq!(server.comments()[0].1, MARKER);
+}
+
+#[test]
 fn refusals_on_forks_are_a_note() {
     let remote = Remote::new();
     let server = Server::start(&remote.feature);

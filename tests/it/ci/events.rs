@@ -100,6 +100,27 @@ fn pull_request_target_scans_the_request_and_not_the_base_that_is_checked_out() 
 }
 
 #[test]
+fn an_event_with_the_rights_of_the_base_that_names_no_head_is_no_pass() {
+    let remote = Remote::new();
+    for payload in ["", "{}", "{\"pull_request\": {\"number\": 7}}", "{", "absent"] {
+        let clone = remote.checkout("refs/heads/main", 0);
+        let clone = clone.github("pull_request_target", "refs/heads/main", &json!({})).env("GITHUB_BASE_REF", "main");
+        let event = clone.reports();
+        let clone = match payload {
+            "" => clone.env("GITHUB_EVENT_PATH", ""),
+            _ => clone.env("GITHUB_EVENT_PATH", event.to_str().unwrap()),
+        };
+        let _ = std::fs::remove_file(&event);
+        if payload != "absent" {
+            std::fs::write(&event, payload).unwrap();
+        }
+        clone.ci(&[]).exits(2).explains("does not name the head of the change");
+        let told = clone.ci(&["--head", &remote.feature]).exits(1);
+        assert_eq!(told.found(), ["new models/new.pt"]);
+    }
+}
+
+#[test]
 fn a_pull_request_is_scanned_even_if_its_base_is_checked_out() {
     let remote = Remote::new();
     let clone = remote.checkout("refs/heads/main", 1);
@@ -283,6 +304,39 @@ fn a_merge_request_is_compared_with_the_base_that_gitlab_names() {
     let clone = gitlab(&remote, "refs/pull/7/merge", 1, &[&variables[..], &merged].concat());
     let told = clone.ci(&[]).exits(1).reads(&clone.reports().join("modelaudit.json"));
     assert_eq!((told.diff("merge_base"), told.scanned()), (&*remote.main, vec!["models/new.pt"]));
+}
+
+#[test]
+fn a_finding_outweighs_what_cannot_be_written() {
+    let remote = Remote::new();
+    for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
+        let clone = pull_request(&remote, 1).env(name, "/absent/file");
+        let told = clone.ci(&[]).exits(1).explains("/absent/file could not be written");
+        assert_eq!(told.found(), ["new models/new.pt"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn reports_replace_links_of_the_change_and_do_not_follow_them() {
+    let remote = Remote::new();
+    let variables = [("CI_PIPELINE_SOURCE", "merge_request_event"), ("CI_MERGE_REQUEST_IID", "7")];
+    let clone = gitlab(&remote, "refs/heads/feature", 0, &variables);
+    let folder = clone.reports();
+    let outside = folder.with_file_name("bashrc");
+    std::fs::write(&outside, "kept").unwrap();
+    for name in ["modelaudit.md", "modelaudit.json", "modelaudit.env"] {
+        std::os::unix::fs::symlink("../bashrc", folder.join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink("../absent", folder.join("gl-sast-report.json")).unwrap();
+    clone.ci(&[]).exits(1).reads(&folder.join("modelaudit.json"));
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "kept");
+    assert!(!folder.with_file_name("absent").exists());
+    assert!(std::fs::symlink_metadata(folder.join("gl-sast-report.json")).unwrap().is_file());
+    // A path that a flag gives is the user's.
+    std::os::unix::fs::symlink("../bashrc", folder.join("own.json")).unwrap();
+    clone.ci(&["--json", folder.join("own.json").to_str().unwrap()]).exits(1);
+    assert_ne!(std::fs::read_to_string(&outside).unwrap(), "kept");
 }
 
 #[test]

@@ -202,5 +202,6 @@ fn create(state: &mut State, author: &str, asked: &Asked) -> (u16, String, Value
 
 /// A comment in the words of both hosts.
 fn note(id: u64, author: &str, body: &str) -> Value {
-    json!({"id": id, "body": body, "user": {"login": author}, "author": {"username": author}})
+    let kind = if author.ends_with("[bot]") { "Bot" } else { "User" };
+    json!({"id": id, "body": body, "user": {"login": author, "type": kind}, "author": {"username": author}})
 }

@@ -71,6 +71,40 @@ fn an_accepted_finding_survives_that_its_file_is_written_again() {
 }
 
 #[test]
+fn an_accepted_call_with_another_payload_is_another_finding() {
+    let folder = folder();
+    create(&folder, &[]);
+    let mut other = calls("os");
+    let at = other.windows(5).position(|text| text == b"# yes").unwrap();
+    other.splice(at..at + 5, *b"# no!");
+    let folder = folder.write("other.pkl", other);
+    accepted(&folder).run().exits(1).says("other.pkl");
+    folder.run("baseline").arg("check").run().exits(1).says("S101 in other.pkl: matches nothing");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_with_odd_bytes_are_accepted_too() {
+    let folder = Folder::new().write(r"a\b.pkl", calls("os"));
+    create(&folder, &[]);
+    accepted(&folder).run().exits(0).says("1 suppressed");
+}
+
+#[test]
+fn entries_of_removed_files_come_to_light_in_the_folders_that_are_checked() {
+    let folder = folder().write("models/gone.pkl", calls("os"));
+    create(&folder, &[]);
+    std::fs::remove_file(folder.file("models/gone.pkl")).unwrap();
+    std::fs::remove_file(folder.file("other.pkl")).unwrap();
+    let check = |target: &str| folder.run("baseline").args(["check", target]).run();
+    check("models").exits(1).says("models/gone.pkl: matches nothing").says("1 without effect");
+    check(".").exits(1).says("other.pkl: matches nothing").says("2 without effect");
+    check("models/evil.pt").exits(0);
+    folder.run("baseline").args(["update", "./models/"]).run().exits(0).says("2 entries, 0 new, 1 removed");
+    folder.run("baseline").args(["update", "."]).run().exits(0).says("1 entry, 0 new, 1 removed");
+}
+
+#[test]
 fn a_pinned_entry_holds_for_one_content() {
     let folder = folder();
     create(&folder, &["--pin"]);

@@ -73,8 +73,24 @@ fn a_report_that_cannot_be_written_is_an_error() {
     let folder = models();
     let ran = folder.scan().args(["safe.safetensors", "-o", "absent/report.txt"]).run().exits(2);
     ran.warns("absent/report.txt could not be written");
-    let ran = folder.scan().args(["evil.pt", "--sarif", "."]).run().exits(2);
-    ran.warns("the report's path is a folder");
+    // A finding that counts outweighs it, and the other reports are written.
+    let ran = folder.scan().args(["evil.pt", "--sarif", ".", "--json", "x.json"]).run().exits(1);
+    ran.warns("the report's path is a folder").says("S101");
+    assert!(folder.read("x.json").contains("S101"));
+}
+
+#[test]
+fn a_report_replaces_no_model_and_no_other_report() {
+    let folder = models();
+    for args in [["evil.pt", "-o", "evil.pt"], ["evil.pt", "--json", "./evil.pt"]] {
+        folder.scan().args(args).run().exits(2).warns("is to be scanned");
+    }
+    folder.scan().arg("evil.pt").run().exits(1);
+    for args in [["--json", "x", "--sarif", "./x"], ["--json", "x", "--output", "x"]] {
+        folder.scan().arg("evil.pt").args(args).run().exits(2).warns("given for two reports");
+        assert!(!folder.file("x").exists());
+    }
+    folder.scan().args(["evil.pt", "--json", "-", "-o", "x"]).run().exits(1);
 }
 
 #[test]
