@@ -107,6 +107,12 @@ pub fn toml_string(text: &str) -> String {
     out
 }
 
+/// The pattern that matches just this path: `\\` stands in names of files too, and in those of other bytes than UTF-8.
+#[must_use]
+pub fn glob(path: &str) -> String {
+    globset::escape(&path.replace('\\', "\0")).replace('\0', r"\\")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

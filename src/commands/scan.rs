@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{self, Telling, What};
-use crate::config::{Environment, Flags, PathGlob, Settings};
+use crate::config::{Environment, Flags, Settings};
+use crate::escape::glob;
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
@@ -74,7 +75,7 @@ fn whole_folders(request: &Request, context: &Context) -> Vec<String> {
         for component in Path::new(spec).components() {
             match component {
                 Component::CurDir => {}
-                Component::Normal(name) => prefix.push_str(&(PathGlob::escape(name.to_str()?) + "/")),
+                Component::Normal(name) => prefix.push_str(&(glob(name.to_str()?) + "/")),
                 _ => return None,
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
 
+use crate::escape::glob;
 use crate::finding::Severity;
 
 /// Parses a size: plain bytes, or a whole number with `kB MB GB TB` (powers of 1000) or `KiB MiB GiB TiB` (powers of
@@ -187,24 +188,18 @@ impl PathGlob {
         &self.pattern
     }
 
-    /// The text of a pattern for a path: `\\` stands in names of files too, and in those of other bytes than UTF-8.
-    #[must_use]
-    pub fn escape(path: &str) -> String {
-        globset::escape(&path.replace('\\', "\0")).replace('\0', r"\\")
-    }
-
     /// A pattern that matches the file `path` and, if it is in a folder, no other.
     ///
     /// # Errors
     /// The sentence says why there is none.
     pub fn exactly(path: &str) -> Result<Self, String> {
-        Self::new(&Self::escape(path))
+        Self::new(&glob(path))
     }
 
     /// True if the pattern was made for this path.
     #[must_use]
     pub fn is_exactly(&self, path: &str) -> bool {
-        self.pattern == Self::escape(path)
+        self.pattern == glob(path)
     }
 
     /// True if the pattern matches this path.

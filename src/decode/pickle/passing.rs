@@ -36,7 +36,7 @@ impl Machine<'_> {
                 Some(value) => match self.cells.kind(value) {
                     Some(Kind::Call | Kind::Instance | Kind::Persistent) => return true,
                     Some(_) => {
-                        left.extend(self.cells.items(value).unwrap_or_default().into_iter().take(MOST_LOOKED_AT))
+                        left.extend(self.cells.items(value).unwrap_or_default().into_iter().take(MOST_LOOKED_AT));
                     }
                     None if matches!(value, Value::Node(_)) => return true,
                     None => {}

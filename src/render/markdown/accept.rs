@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use crate::config::PathGlob;
-use crate::escape::toml_string;
+use crate::escape::{glob, toml_string};
 use crate::finding::Finding;
 use crate::report::Report;
 
@@ -37,7 +36,7 @@ pub(super) fn entries(report: &Report, findings: &[&Finding], limit: usize) -> S
 fn entry(out: &mut String, report: &Report, finding: &Finding, sha256: Option<&str>) -> std::fmt::Result {
     writeln!(out, "[[suppress]]\nrule = {}", toml_string(&finding.rule_code))?;
     // Paths in the configuration are globs.
-    writeln!(out, "path = {}", toml_string(&PathGlob::escape(&finding.path)))?;
+    writeln!(out, "path = {}", toml_string(&glob(&finding.path)))?;
     if let Some(sha256) = sha256 {
         writeln!(out, "sha256 = {}", toml_string(sha256))?;
     }
