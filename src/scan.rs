@@ -357,18 +357,21 @@ impl Walk {
             return;
         }
         let head = input.read(0, SCRIPT_HEAD).unwrap_or_default();
+        let extension = input.name.extension();
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
-        if let Some(found) = program.or_else(|| script::confirm(&head, &input.name.extension())) {
+        if let Some(found) = program.or_else(|| script::confirm(&head, &extension)) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
         } else if top && input.is_empty() {
             self.unread = Some("the file is empty");
         } else if top {
             self.unread = Some("no decoder for this format in this build");
-            let fact = Fact::Unsupported { reason: "no decoder for this format", format: &input.name.extension() };
+            let fact = Fact::Unsupported { reason: "no decoder for this format", format: &extension };
             if !told {
                 sink.take(&fact, &location);
             }
+        } else if !told && input.role != Role::Payload && !input.is_empty() && extension::is_model(&extension) {
+            sink.take(&Fact::Unsupported { reason: "no decoder for this format", format: &extension }, &location);
         }
     }
 
@@ -399,7 +402,7 @@ impl Walk {
                         None => carved(sink, &input.name, at, program),
                     }
                 }
-                if found.cut {
+                if found.cut && !expected {
                     self.stops.push(Stop::limit(&input.name, "more executable headers than can be confirmed"));
                 }
                 self.sha256 = Some(found.sha256);

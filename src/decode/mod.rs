@@ -11,6 +11,7 @@
 pub mod bytecode;
 pub mod codec;
 pub mod hdf5;
+pub mod integer;
 pub mod marshal;
 pub mod npy;
 pub mod pickle;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::decoded::{self, BOMB_FLOOR, BOMB_RATIO, Portion, STOP_RATIO};
 use super::{Format, FormatKind, Halt, Probe, Scan};
-use crate::bytes::{Exceeded, Input, Malformed, Role};
+use crate::bytes::{Budget, Exceeded, Input, Limits, Malformed, Role};
 use crate::decode::tar::{Archive, Entry, Expanded, Header};
 use crate::fact::Fact;
 
@@ -44,7 +44,18 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
         let zeros = probe.head.get(..END).is_some_and(|end| end.iter().all(|byte| *byte == 0));
         zeros && probe.input.name.extension() == "tar"
     };
-    Header::parse(block).is_some_and(|header| !header.name.is_empty()) || empty()
+    Header::parse(block).is_some() || empty()
+}
+
+/// Is the file an archive with a member whose bytes are handed on as they are, and of which `is` holds? It gets the
+/// range of the data.
+pub(super) fn hands_on(probe: &Probe<'_>, is: impl Fn(u64, u64) -> bool) -> bool {
+    let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
+    let archive = || Archive::read(&probe.input.source, &budget).ok();
+    let member = |entry: &Entry| {
+        entry.kind.has_data() && entry.sparse.is_none() && entry.end() <= probe.input.len() && is(entry.data, entry.end())
+    };
+    identify(probe) && archive().is_some_and(|archive| archive.entries.iter().any(member))
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
@@ -193,7 +204,7 @@ fn is_named(entry: &Entry, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::{Budget, Limits, MemorySource};
+    use crate::bytes::MemorySource;
 
     macro_rules! files {
         ($($file:literal),* $(,)?) => {

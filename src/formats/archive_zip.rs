@@ -12,10 +12,11 @@ pub use member::Opened;
 
 use std::collections::HashSet;
 
-use super::pickle::looks_like_pickle;
 use super::decoded::{self, Portion};
-use super::{Format, FormatKind, Halt, Probe, Scan, compressed};
-use crate::bytes::{Exceeded, Input, Malformed, Role};
+use super::pickle::{self, is_pickle};
+use super::{Format, FormatKind, Halt, Probe, Scan, archive_tar, compressed, pytorch_legacy};
+use crate::bytes::{Budget, Exceeded, Input, Limits, Malformed, Role};
+use crate::decode::tar::Header;
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
 use crate::fact::Fact;
 
@@ -49,20 +50,31 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
 pub(super) fn directory(probe: &Probe<'_>) -> Option<u64> {
     memchr::memmem::rfind(probe.tail(), b"PK\x05\x06")?;
     let (directory, close) = Archive::directory_and_close(&*probe.input.source)?;
-    // A tar, a pickle or compressed data that holds an archive near its end is none itself, though lenient readers
-    // would take it for one; appended to any of them, the archive ends with the file.
-    let holds = is_tar(&probe.head)
-        || is_pickle(&probe.head)
-        || compressed::is_compressed(&probe.head, &*probe.input.source);
-    (!holds || close == probe.input.len()).then_some(directory)
+    (close == probe.input.len() || !is_held(probe, directory, close)).then_some(directory)
 }
 
-fn is_tar(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar".as_slice())
+/// Does the archive from its first record to `close` lie in what another format of the file hands on? Lenient readers
+/// take such a file for an archive, but what they find is read anyway.
+fn is_held(probe: &Probe<'_>, directory: u64, close: u64) -> bool {
+    let source = &*probe.input.source;
+    let tar = Header::parse(probe.head.get(..512).unwrap_or_default()).is_some();
+    let compressed = compressed::codec(&probe.head, source);
+    let pickle = is_pickle_by_name(&probe.input.name.extension()) && is_pickle(source);
+    if !tar && !pickle && compressed.is_none() {
+        return false;
+    }
+    let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
+    let Ok(archive) = Archive::read(&probe.input.source, &budget) else { return true };
+    let start = archive.entries.iter().map(|entry| entry.at).fold(directory, u64::min);
+    // A literal of a pickle is no file of its own, so that its name decides which reader it is for.
+    pickle
+        || tar && archive_tar::hands_on(probe, |from, to| from <= start && close <= to)
+        || compressed.is_some_and(|codec| compressed::gives(codec, source, start, close))
 }
 
-fn is_pickle(head: &[u8]) -> bool {
-    matches!(head, [0x80, 0..=5, ..]) || looks_like_pickle(head)
+/// True for names under which loaders unpickle whatever does not begin as an archive.
+fn is_pickle_by_name(extension: &str) -> bool {
+    [&pickle::FORMAT, &pytorch_legacy::FORMAT].iter().any(|format| format.extensions.contains(&extension))
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {

@@ -8,6 +8,7 @@ use flate2::{Crc, Decompress, DecompressError, FlushDecompress, Status};
 use super::feed::Feed;
 use super::{Leave, Out, State, Step, members, run};
 use crate::bytes::{ReadAt, WINDOW};
+use crate::decode::integer;
 
 const FHCRC: u8 = 0x02;
 const FEXTRA: u8 = 0x04;
@@ -30,14 +31,22 @@ pub(super) fn zlib(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> 
     })
 }
 
-/// The header of joblib's first format, `ZF0x2a` and blanks up to 21 bytes, and a zlib stream. The first releases
-/// wrote two bytes less. The stated size is only a hint.
+/// joblib's first format: a header and a zlib stream.
 pub(super) fn joblib(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    let head = feed.peek(64)?;
+    let header = joblib_header(feed.peek(64)?);
+    feed.skip(header as u64)?;
+    zlib(feed, out)
+}
+
+/// Bytes of the header of joblib's first format: `ZF`, 19 bytes of a number and its blanks, and a blank that some
+/// releases wrote too. The first releases wrote two bytes less. The stated size is only a hint.
+fn joblib_header(head: &[u8]) -> usize {
+    if head.get(2..21).is_some_and(|size| integer::python(size, 16).is_some()) {
+        return if head.get(21) == Some(&b' ') { 22 } else { 21 };
+    }
     let digits = head.iter().skip(2).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let blanks = head.iter().skip(digits.saturating_add(2)).take_while(|byte| matches!(**byte, b' ' | 0)).count();
-    feed.skip(2_u64.saturating_add(digits as u64).saturating_add(blanks as u64))?;
-    zlib(feed, out)
+    digits.saturating_add(blanks).saturating_add(2)
 }
 
 /// Does `head` begin with a header of zlib that needs no dictionary?

@@ -28,9 +28,9 @@ pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
         Codec::Lzma if is_usual_lzma(head) => decodes(codec, source, false),
         Codec::Lzma => is_lzip(head) || is_lzma(head) && decodes(codec, source, true),
         Codec::Zlib => is_zlib(head) && decodes(codec, source, false),
-        Codec::Zstd => is_zstd(head) || is_skippable(head) && is_zstd(&first_frame(source)),
+        Codec::Zstd => is_zstd(head) || is_skippable(head) && is_zstd_or_skippable(&first_frame(source)),
         Codec::Lz4 => lz4::is_lz4(head) || is_skippable(head) && lz4::is_lz4(&first_frame(source)),
-        Codec::JoblibZf => head.starts_with(b"ZF0x") && decodes(codec, source, false),
+        Codec::JoblibZf => head.starts_with(b"ZF") && decodes(codec, source, false),
         Codec::Deflate
         | Codec::Deflate64
         | Codec::ZipLzma(_)
@@ -41,11 +41,16 @@ pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
     }
 }
 
-/// The bytes behind the skippable frames at the start of `source`.
+/// What comes behind more skippable frames than are followed is for the decoder to find out.
+fn is_zstd_or_skippable(head: &[u8]) -> bool {
+    is_zstd(head) || is_skippable(head)
+}
+
+/// The bytes behind the skippable frames at the start of `source`; of another one if there are too many.
 fn first_frame(source: &dyn ReadAt) -> Vec<u8> {
     let mut at = 0_u64;
     let mut head = Vec::new();
-    for _ in 0..MOST_SKIPPED {
+    for _ in 0..=MOST_SKIPPED {
         head = source.read_range(at, 8).unwrap_or_default();
         let length = head.get(4..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_le_bytes);
         match length.filter(|_| is_skippable(&head)) {
@@ -68,7 +73,12 @@ fn decodes(codec: Codec, source: &dyn ReadAt, doubtful: bool) -> bool {
         outcome.fault.is_none_or(|fault| !doubtful && fault.kind == FaultKind::Cut && source.len() > 12)
             && (outcome.mismatch.is_none() || made >= NO_CHANCE)
     };
-    outcome.is_ok_and(|outcome| made >= convincing || (made > 0 || outcome.members > 0) && sound(outcome))
+    outcome.is_ok_and(|outcome| {
+        // Blocks of nothing fill all that was tried, and do not come by chance.
+        let empty = made == 0 && source.len() > TRIED;
+        let some = made > 0 || outcome.members > 0 || empty && !doubtful;
+        made >= convincing || some && sound(outcome)
+    })
 }
 
 /// Decodes a literal of a program in whatever codec it is, down to bare DEFLATE; None if it is in none, is broken, or

@@ -13,6 +13,7 @@
 
 use super::sparse::Piece;
 use crate::bytes::Cursor;
+use crate::decode::integer;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +199,10 @@ pub(super) fn number(field: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return Some(0);
     }
-    u64::from_str_radix(std::str::from_utf8(&digits).ok().filter(|digits| !digits.starts_with('+'))?, 8).ok()
+    let octal = |digits: &str| u64::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
+    // `tarfile` reads such a number as it reads any.
+    let python = || integer::python(&text(field), 8).and_then(|number| u64::try_from(number).ok());
+    std::str::from_utf8(&digits).ok().and_then(octal).or_else(python)
 }
 
 /// A text field, up to its NUL.
@@ -218,7 +222,10 @@ mod tests {
         assert_eq!(number(&[0x80, 0, 0, 0, 2, 0, 0, 0, 1]), Some((2 << 32) + 1));
         assert_eq!(number(&[0xff; 12]), None, "negative");
         assert_eq!(number(b"-0000012"), None);
-        assert_eq!(number(b"+0000012"), None);
+        assert_eq!(number(b"+0000012"), Some(10));
+        assert_eq!(number(b"0o12\0\0\0\0"), Some(10));
+        assert_eq!(number(b"0_012\0\0\0"), Some(10));
+        assert_eq!(number(b"\t12\n\0\0\0\0"), Some(10));
         assert_eq!(number(b"0000008\0"), None);
     }
 }

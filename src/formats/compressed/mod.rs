@@ -56,15 +56,41 @@ records! {
 
 /// The name of what stands behind the end.
 const SUFFIX: &str = "<suffix>";
+/// Bytes of stored data that are looked for in what is decoded.
+const LONGEST_STORED: u64 = 1 << 20;
+/// Decoded bytes in which they are looked for.
+const MOST_SEARCHED: u64 = 256 << 20;
 
 /// Is `format` one of these? What the name of such a file promises, its content has to keep.
 pub(super) fn is_record(format: &Format) -> bool {
     RECORDS.iter().any(|(_, record)| record.name == format.name)
 }
 
-/// Is `source`, which begins with `head`, one of these?
-pub(super) fn is_compressed(head: &[u8], source: &dyn ReadAt) -> bool {
-    RECORDS.iter().any(|(codec, _)| codec::begins(*codec, head, source))
+/// The codec of `source`, which begins with `head`, if it is one of these.
+pub(super) fn codec(head: &[u8], source: &dyn ReadAt) -> Option<Codec> {
+    RECORDS.iter().map(|(codec, _)| *codec).find(|codec| codec::begins(*codec, head, source))
+}
+
+/// Do the bytes `start..close` of `source` come out of it as they are? Data that does not shrink is stored, and so
+/// are files in it; what the headers of a codec have room for does not come out.
+pub(super) fn gives(codec: Codec, source: &dyn ReadAt, start: u64, close: u64) -> bool {
+    let start = start.max(close.saturating_sub(LONGEST_STORED));
+    let wanted = usize::try_from(close.saturating_sub(start)).unwrap_or_default();
+    let Ok(bytes) = source.read_range(start, wanted) else { return false };
+    let (mut kept, mut made, mut found) = (Vec::new(), 0_u64, false);
+    let finder = memchr::memmem::Finder::new(&bytes);
+    let mut look = |kept: &mut Vec<u8>| {
+        found |= finder.find(kept).is_some();
+        kept.drain(..kept.len().saturating_sub(wanted.saturating_sub(1)));
+        !found
+    };
+    let outcome = codec::decode(codec, source, 0, u64::MAX, |piece, _| {
+        kept.extend_from_slice(piece);
+        made = made.saturating_add(piece.len() as u64);
+        Ok(made <= MOST_SEARCHED && (kept.len() < wanted.saturating_mul(2) || look(&mut kept)))
+    });
+    look(&mut kept);
+    outcome.is_ok() && found
 }
 
 fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<(), Halt> {

@@ -49,13 +49,13 @@ const MOST_FAULTS: u32 = 64;
 /// Longest text of an attribute of the root that is told of.
 const LONGEST_TEXT: usize = 256;
 
-/// Does a superblock stand where the library looks for one? A TAR archive that begins with a small file has its second
-/// block there, and is read as what it is.
+/// Does a superblock stand where the library looks for one? That of a file in a TAR archive may: it begins where the
+/// data of the member does, and is read as what it is.
 fn identify(probe: &Probe<'_>) -> bool {
     let named = || FORMAT.extensions.contains(&probe.input.name.extension().as_str());
     match hdf5::signature(|at, want| probe.read(at, want), probe.input.len()) {
         Some(0) => true,
-        Some(_) => named() || !archive_tar::identify(probe),
+        Some(at) => named() || !archive_tar::hands_on(probe, |start, _| start == at),
         None => false,
     }
 }
