@@ -165,7 +165,9 @@ impl Machine<'_> {
             Role::Function => {
                 let value = self.function(id, items, by);
                 // The items of a container stay as they are; an object itself is asked for its items.
-                let asks = |&item: &Value| matches!(self.cells.kind(item), Some(Kind::Call | Kind::Instance));
+                let asks = |&item: &Value| {
+                    !self.makes_data(item) && matches!(self.cells.kind(item), Some(Kind::Call | Kind::Instance))
+                };
                 let arguments = if value.is_none() && items.iter().any(asks) { "objects" } else { "" };
                 Outcome { value, arguments }
             }

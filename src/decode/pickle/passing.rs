@@ -34,6 +34,7 @@ impl Machine<'_> {
                 None => return false,
                 Some(Value::Global(_) | Value::Unknown) => return true,
                 Some(value) => match self.cells.kind(value) {
+                    Some(Kind::Call) if self.makes_data(value) => {}
                     Some(Kind::Call | Kind::Instance | Kind::Persistent) => return true,
                     Some(_) => {
                         left.extend(self.cells.items(value).unwrap_or_default().into_iter().take(MOST_LOOKED_AT));
@@ -44,6 +45,11 @@ impl Machine<'_> {
             }
         }
         true
+    }
+
+    /// True for calls that were not worked out here and whose results are text or bytes.
+    pub(super) fn makes_data(&self, value: Value) -> bool {
+        matches!(self.called_role(value), Some(Role::Encode | Role::Decode | Role::Decoder | Role::StringMethod))
     }
 
     fn pass(&mut self, value: Value, by: By, depth: u8) {
