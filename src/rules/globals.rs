@@ -559,7 +559,7 @@ mod tests {
         assert_eq!(set("__builtin__", "eval", 4), "eval-globals");
         assert_eq!(set("commands", "getoutput", 2), "subprocess-globals");
         assert_eq!(set("urllib", "urlopen", 2), "http-globals");
-        assert_eq!(set("urllib", "quote", 2), "safe-globals");
+        assert_eq!(set("urllib", "quote", 2), "function-globals");
         assert_eq!(set("itertools", "imap", 2), "composition-globals");
         assert_eq!(set("copy_reg", "_reconstructor", 2), "safe-globals");
         assert_eq!(set("copy_reg", "__reduce_ex__", 4), "safe-globals");
