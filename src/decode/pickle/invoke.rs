@@ -161,9 +161,11 @@ impl Machine<'_> {
                 }
                 Outcome::plain(None)
             }
-            Role::StringMethod => Outcome::plain(self.string_method_of(id, items, by)),
-            Role::Function => {
-                let value = self.function(id, items, by);
+            Role::StringMethod | Role::Function => {
+                let value = match role {
+                    Role::StringMethod => self.string_method_of(id, items, by),
+                    _ => self.function(id, items, by),
+                };
                 // The items of a container stay as they are; an object itself is asked for its items.
                 let asks = |&item: &Value| {
                     !self.makes_data(item) && matches!(self.cells.kind(item), Some(Kind::Call | Kind::Instance))

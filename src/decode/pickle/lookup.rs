@@ -13,6 +13,8 @@ const LONGEST_PLANT: usize = 512;
 const DEEPEST_PLANT: usize = 16;
 /// Entries of a state that are looked at.
 pub(super) const MOST_STATE: usize = 4096;
+/// States of one object that are looked at. Genuine files set one.
+const MOST_STATES: usize = 1024;
 
 impl Machine<'_> {
     /// The object that an opcode imports.
@@ -391,21 +393,18 @@ impl Machine<'_> {
         }
     }
 
+    /// The states that BUILD gave an object, the last one first.
+    pub(super) fn states(&self, object: Value) -> impl Iterator<Item = Value> {
+        let next = |link: &Value| (self.cells.kind(*link) == Some(Kind::State)).then(|| self.cells.field(*link, 2));
+        let links = std::iter::successors(Some(self.cells.field(object, 4)), next);
+        let states = links.take_while(|link| self.cells.kind(*link) == Some(Kind::State));
+        states.map(|link| self.cells.field(link, 1)).take(MOST_STATES)
+    }
+
     /// The entry `name` in the states that BUILD gave an object, the last one first.
     pub(super) fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
-        let mut link = self.cells.field(object, 4);
-        for _ in 0..64 {
-            if self.cells.kind(link) != Some(Kind::State) {
-                return None;
-            }
-            for (key, value) in self.state_pairs(self.cells.field(link, 1)) {
-                if self.content(key, LONGEST_NAME).as_deref() == Some(name) {
-                    return Some(value);
-                }
-            }
-            link = self.cells.field(link, 2);
-        }
-        None
+        let mut pairs = self.states(object).flat_map(|state| self.state_pairs(state));
+        pairs.find(|(key, _)| self.content(*key, LONGEST_NAME).as_deref() == Some(name)).map(|(_, value)| value)
     }
 
     /// Keys and values of a state: a dict, or a tuple of dicts (instance attributes, then slots).

@@ -5,7 +5,7 @@ use super::role::{Pass, Role};
 use super::value::{Kind, Value};
 
 /// Arguments of a call, and items of each, that are looked at for something to call.
-const MOST_PASSED: usize = 16;
+const MOST_PASSED: usize = 1024;
 /// Arguments, and items in them, among which objects are looked for.
 const MOST_LOOKED_AT: usize = 1024;
 
@@ -15,14 +15,22 @@ impl Machine<'_> {
     pub(super) fn pass_on(&mut self, arguments: Value, by: By, depth: u8) {
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(MOST_PASSED) {
             self.pass(item, by, depth);
-            let held = match self.cells.kind(item) {
-                Some(Kind::Instance | Kind::Call) => self.cells.field(self.cells.field(item, 4), 1),
-                _ => item,
-            };
-            for inner in self.cells.items(held).unwrap_or_default().into_iter().take(MOST_PASSED) {
+            for inner in self.held(item).into_iter().take(MOST_PASSED) {
                 self.pass(inner, by, depth);
             }
         }
+    }
+
+    /// The items of a container; of an object its attributes, whichever BUILD set them.
+    fn held(&self, value: Value) -> Vec<Value> {
+        if !matches!(self.cells.kind(value), Some(Kind::Instance | Kind::Call)) {
+            return self.cells.items(value).unwrap_or_default();
+        }
+        let parts = |state: Value| match self.state_pairs(state) {
+            pairs if pairs.is_empty() => self.cells.items(state).unwrap_or_default(),
+            pairs => pairs.into_iter().map(|(_, value)| value).collect(),
+        };
+        self.states(value).flat_map(parts).take(MOST_PASSED).collect()
     }
 
     /// True if something among the values is more than data: imported, made by a call, or no longer known. Python code

@@ -27,7 +27,7 @@ impl Machine<'_> {
                     let held = match self.cells.kind(value) {
                         // `BytesIO(bytes)`, and whatever else wraps them: arguments and state.
                         Some(Kind::Call | Kind::Instance) => {
-                            left.push(self.cells.field(self.cells.field(value, 4), 1));
+                            left.extend(self.states(value));
                             self.cells.field(value, 2)
                         }
                         _ => value,
