@@ -71,6 +71,8 @@ pub enum Kind {
     Call,
     /// The class, the arguments of `__new__`, its keyword arguments, the state set by BUILD.
     Instance,
+    /// The list of what it gives, and how many changes there were when it was made.
+    Iterator,
     /// The persistent id.
     Persistent,
     /// A state set by BUILD, then the one before it.
@@ -247,6 +249,10 @@ impl Cells {
     /// The items of a tuple, list, dict or set in order; None if it is none of them, or not all are kept.
     #[must_use]
     pub fn items(&self, container: Value) -> Option<Vec<Value>> {
+        let container = match self.kind(container) {
+            Some(Kind::Iterator) => self.field(container, 1),
+            _ => container,
+        };
         let len = self.len(container);
         if len > KEPT_ITEMS {
             return None;
