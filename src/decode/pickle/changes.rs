@@ -17,8 +17,18 @@ const MOST_CHANGED: usize = 1 << 18;
 
 /// Functions with a role of their own that change their first argument nevertheless.
 const CHANGING: &[&str] = &[
-    "pop", "setdefault", "setitem", "__setitem__", "iadd", "__iadd__", "iconcat", "__iconcat__", "imul", "__imul__",
-    "sort", "list.sort",
+    "pop",
+    "setdefault",
+    "setitem",
+    "__setitem__",
+    "iadd",
+    "__iadd__",
+    "iconcat",
+    "__iconcat__",
+    "imul",
+    "__imul__",
+    "sort",
+    "list.sort",
 ];
 
 /// The values of a stream that changed.
@@ -62,8 +72,8 @@ impl Machine<'_> {
             && place(value).is_some_and(|place| changed.len() >= MOST_CHANGED || changed.contains(&place))
     }
 
-    /// A call of `name` has got hold of `items`.
-    pub(super) fn note_changes(&mut self, name: u32, items: &[Value]) {
+    /// A call of `name` has got hold of what is among `arguments`.
+    pub(super) fn note_changes(&mut self, name: u32, arguments: Value) {
         let changing = |name: &Name| match name.role {
             Role::Plain => !looks_like_class(&name.function),
             Role::StringMethod => name.function.starts_with("bytearray."),
@@ -72,7 +82,7 @@ impl Machine<'_> {
         if !self.names.get(name).is_some_and(changing) {
             return;
         }
-        for &item in items {
+        for item in self.cells.items(arguments).unwrap_or_default() {
             let is_node = matches!(
                 self.cells.kind(item),
                 Some(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator | Kind::Call | Kind::Instance)
@@ -130,9 +140,10 @@ impl Machine<'_> {
                 (Value::Int(one), Value::Int(other)) => Some(one == other),
                 (Value::Bool(one), Value::Bool(other)) => Some(one == other),
                 (Value::Global(one), Value::Global(other)) if one == other => Some(true),
-                (Value::Int(_) | Value::Bool(_) | Value::Number(_), Value::Int(_) | Value::Bool(_) | Value::Number(_)) => {
-                    (known == key).then_some(true)
-                }
+                (
+                    Value::Int(_) | Value::Bool(_) | Value::Number(_),
+                    Value::Int(_) | Value::Bool(_) | Value::Number(_),
+                ) => (known == key).then_some(true),
                 _ if is_plain(known) && is_plain(key) => Some(false),
                 _ => None,
             },
@@ -164,6 +175,12 @@ impl Machine<'_> {
 fn is_plain(value: Value) -> bool {
     matches!(
         value,
-        Value::None | Value::Bool(_) | Value::Int(_) | Value::Number(_) | Value::Str(_) | Value::Bytes(_) | Value::Computed(_)
+        Value::None
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Number(_)
+            | Value::Str(_)
+            | Value::Bytes(_)
+            | Value::Computed(_)
     )
 }

@@ -82,13 +82,13 @@ impl Machine<'_> {
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
-            self.note_changes(id, &self.cells.items(arguments).unwrap_or_default());
+            self.note_changes(id, arguments);
             return self.call_node(callable, arguments, keywords);
         }
         let outcome = match self.cells.items(arguments) {
             Some(items) if self.cells.kind(arguments) == Some(Kind::Tuple) => {
                 let outcome = self.evaluate(id, role, &items, keywords, by, depth);
-                self.note_changes(id, &items);
+                self.note_changes(id, arguments);
                 outcome
             }
             _ => without_arguments(role),
@@ -497,8 +497,10 @@ impl Machine<'_> {
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
             // `load(BytesIO(bytes))`.
             let changed = self.is_changed(item) || self.states(item).next().is_some();
-            let inner = match self.cells.kind(item) {
-                Some(Kind::Call | Kind::Instance) => self.cells.items(self.cells.field(item, 2)),
+            let inner = match (self.cells.kind(item), self.cells.field(item, 1)) {
+                (Some(Kind::Call | Kind::Instance), Value::Global(made_by)) if self.keeps_bytes(made_by) => {
+                    self.cells.items(self.cells.field(item, 2))
+                }
                 _ => None,
             };
             let item = inner.and_then(|items| items.first().copied()).unwrap_or(item);
@@ -507,6 +509,15 @@ impl Machine<'_> {
                 self.evidence.nested(Nested { content, at: by.at, purpose });
             }
         }
+    }
+
+    /// True for what makes a buffer or bytes of its first argument, with the same content.
+    fn keeps_bytes(&self, name: u32) -> bool {
+        self.names.get(name).is_some_and(|name| match name.role {
+            Role::Buffer | Role::Encode => true,
+            Role::Function => name.function == "bytearray",
+            _ => false,
+        })
     }
 
     /// Remembers which decoder a value comes from, and looks at what it decoded to.

@@ -465,6 +465,7 @@ impl Machine<'_> {
             1 => "1 item".to_owned(),
             many => format!("{many} items"),
         };
+        self.evidence.writes_elsewhere |= matches!(by.code, op::APPEND | op::APPENDS);
         match target {
             Value::Global(id) => {
                 self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));

@@ -116,7 +116,11 @@ impl Machine<'_> {
     /// The content of a line, as far as numbers and indices need it.
     fn line(&self, extent: Extent) -> Vec<u8> {
         let mut line = Vec::new();
-        self.reader.copy(extent.at, usize::try_from(extent.len).unwrap_or(usize::MAX).min(LONGEST_NUMBER as usize), &mut line);
+        self.reader.copy(
+            extent.at,
+            usize::try_from(extent.len).unwrap_or(usize::MAX).min(LONGEST_NUMBER as usize),
+            &mut line,
+        );
         line
     }
 
@@ -312,7 +316,8 @@ impl Machine<'_> {
             return Err(self.underflow(by));
         };
         match self.cells.kind(target) {
-            Some(Kind::List | Kind::Dict | Kind::Set) => {
+            Some(kind @ (Kind::List | Kind::Dict | Kind::Set)) => {
+                self.evidence.writes_elsewhere |= kind == Kind::List && matches!(by.code, op::SETITEM | op::SETITEMS);
                 self.cells.extend(target, self.stack.get(split..).unwrap_or_default());
                 self.check_size(target, by);
                 self.stack.truncate(split);

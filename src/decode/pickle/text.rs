@@ -82,7 +82,7 @@ fn octal(digits: &[u8]) -> bool {
 /// True if the line of FLOAT is a number: `strtod`, words for infinity and not-a-number, any surrounding blanks.
 #[must_use]
 pub fn is_float(line: &[u8]) -> bool {
-    let text: Vec<u8> = trim(before_nul(line)).iter().copied().filter(|&byte| byte != b'_').take(4096).collect();
+    let text: Vec<u8> = trim(before_nul(line)).iter().copied().filter(|&byte| byte != b'_').collect();
     let text = std::str::from_utf8(&text).unwrap_or_default();
     let unsigned = text.trim_start_matches(['+', '-']);
     text.parse::<f64>().is_ok() || unsigned.starts_with("0x") || unsigned.starts_with("0X")
@@ -206,8 +206,14 @@ mod tests {
 
     #[test]
     fn memo_indices_are_decimal() {
-        let cases: &[(&[u8], Option<i64>)] =
-            &[(b"010", Some(10)), (b" +5 ", Some(5)), (b"1_0", Some(10)), (b"7\0x", Some(7)), (b"0x1", None), (b"_1", None)];
+        let cases: &[(&[u8], Option<i64>)] = &[
+            (b"010", Some(10)),
+            (b" +5 ", Some(5)),
+            (b"1_0", Some(10)),
+            (b"7\0x", Some(7)),
+            (b"0x1", None),
+            (b"_1", None),
+        ];
         for (line, expected) in cases {
             assert_eq!(index(line), *expected, "{line:?}");
         }
