@@ -116,11 +116,8 @@ impl Machine<'_> {
     /// The content of a line, as far as numbers and indices need it.
     fn line(&self, extent: Extent) -> Vec<u8> {
         let mut line = Vec::new();
-        self.reader.copy(
-            extent.at,
-            usize::try_from(extent.len).unwrap_or(usize::MAX).min(LONGEST_NUMBER as usize),
-            &mut line,
-        );
+        let want = usize::try_from(extent.len.min(LONGEST_NUMBER)).unwrap_or(0);
+        self.reader.copy(extent.at, want, &mut line);
         line
     }
 
