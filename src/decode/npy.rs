@@ -50,6 +50,20 @@ impl Header {
     /// # Errors
     /// The header breaks the format, or I/O.
     pub fn read(stream: &mut Stream<'_>) -> Result<Self, ReadError> {
+        let (at, length) = Self::extent(stream)?;
+        let literal = Literal::parse(stream.bytes(length)?)
+            .ok_or(Malformed { at, what: "the header of the array is no Python literal" })?;
+        Self::of(&literal, at, length).ok_or_else(|| {
+            Malformed { at, what: "the header of the array does not have the keys descr, fortran_order and shape" }
+                .into()
+        })
+    }
+
+    /// Offset and length of the literal in the header of the array at the offset of `stream`, whatever it says.
+    ///
+    /// # Errors
+    /// The version does not exist, the header does not fit, or I/O.
+    pub fn extent(stream: &mut Stream<'_>) -> Result<(u64, u64), ReadError> {
         let at = stream.offset();
         let mut head = stream.field(8)?;
         head.skip(MAGIC.len() as u64)?;
@@ -65,12 +79,7 @@ impl Header {
         if length > MAX_HEADER {
             return Err(Malformed { at, what: "the header of the array is too long" }.into());
         }
-        let literal = Literal::parse(stream.bytes(length)?)
-            .ok_or(Malformed { at, what: "the header of the array is no Python literal" })?;
-        Self::of(&literal, at, length).ok_or_else(|| {
-            Malformed { at, what: "the header of the array does not have the keys descr, fortran_order and shape" }
-                .into()
-        })
+        Ok((at, length))
     }
 
     fn of(literal: &Literal, at: u64, length: u64) -> Option<Self> {

@@ -57,7 +57,17 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
 /// Reads the array at `at` and returns where it ends.
 fn array(scan: &mut Scan<'_>, pickles: &mut Sequence<'_>, at: u64, index: u64) -> Result<u64, Halt> {
     let source = Arc::clone(&scan.input.source);
-    let header = Header::read(&mut Stream::new(&*source, at))?;
+    let header = match Header::read(&mut Stream::new(&*source, at)) {
+        Ok(header) => header,
+        Err(error) => {
+            // A header that says nothing here may still say «objects» to Python.
+            if let Ok((literal, length)) = Header::extent(&mut Stream::new(&*source, at)) {
+                let data = literal.saturating_add(length);
+                scan.child(scan.input.slice("<elements>", data, scan.input.len().saturating_sub(data)))?;
+            }
+            return Err(error.into());
+        }
+    };
     let Header { data, ref dtype, ref shape, .. } = header;
     let lengths: Vec<String> = shape.iter().map(u64::to_string).collect();
     let shape = format!("[{}]", lengths.join(", "));

@@ -318,6 +318,7 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("unresolved-callable", "NEWOBJ", "S204", Critical),
         ("newobj-on-function", "NEWOBJ_EX", "S204", Critical),
         ("unresolved-name", "STACK_GLOBAL", "S205", High),
+        ("computed-name", "REDUCE", "S205", High),
         ("invalid-name", "GLOBAL", "S206", High),
         ("confusable-name", "GLOBAL", "S605", Medium),
         ("build-on-import", "BUILD", "S207", Medium),

@@ -142,7 +142,8 @@ fn string(text: &[u8]) -> Option<(Literal, &[u8])> {
                     b't' => content.push(b'\t'),
                     b'r' => content.push(b'\r'),
                     b'\\' | b'\'' | b'"' => content.push(escaped),
-                    // Further escapes say nothing about types.
+                    b'0'..=b'7' | b'u' | b'U' | b'N' | b'a' | b'b' | b'f' | b'v' | b'\n' => return None,
+                    // What is no escape stands as it is.
                     other => content.extend([b'\\', other]),
                 }
             }
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn literals_are_what_python_takes() {
-        let cases: [(&str, Option<Literal>); 16] = [
+        let cases: [(&str, Option<Literal>); 17] = [
             ("{}", Some(Literal::Dict(vec![]))),
             ("()", Some(Literal::Tuple(vec![]))),
             ("(1)", Some(Literal::Int(1))),
@@ -185,6 +186,7 @@ mod tests {
             ("[1)", None),
             ("(", None),
             ("f()", None),
+            ("'\\117'", None),
             ("1 + 1", None),
             ("", None),
         ];

@@ -14,7 +14,8 @@ pub(in crate::decode) fn normalize(name: &[u8]) -> String {
 /// `str.encode`: UTF-8 text to bytes. None for codecs that are not known or text that does not fit.
 pub(in crate::decode) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec {
-        "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" | "raw_unicode_escape" => Some(text.to_vec()),
+        "utf_8" | "utf8" | "u8" => Some(text.to_vec()),
+        "ascii" | "us_ascii" | "raw_unicode_escape" => text.is_ascii().then(|| text.to_vec()),
         "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" | "8859" => {
             let text = std::str::from_utf8(text).ok()?;
             text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
@@ -26,7 +27,8 @@ pub(in crate::decode) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>
 /// `bytes.decode`: bytes to UTF-8 text.
 pub(in crate::decode) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec {
-        "utf_8" | "utf8" | "u8" | "ascii" | "us_ascii" => Some(bytes.to_vec()),
+        "utf_8" | "utf8" | "u8" => std::str::from_utf8(bytes).is_ok().then(|| bytes.to_vec()),
+        "ascii" | "us_ascii" => bytes.is_ascii().then(|| bytes.to_vec()),
         "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" => {
             let mut out = Vec::new();
             for &byte in bytes {
@@ -34,6 +36,7 @@ pub(in crate::decode) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8
             }
             Some(out)
         }
+        "utf_16" | "utf16" if bytes.starts_with(b"\xfe\xff") => None,
         "utf_16" | "utf_16_le" | "utf16" => {
             let bytes = bytes.strip_prefix(b"\xff\xfe").unwrap_or(bytes);
             let units: Vec<u16> = bytes
@@ -44,6 +47,10 @@ pub(in crate::decode) fn decode_text(bytes: &[u8], codec: &str) -> Option<Vec<u8
             Some(String::from_utf16_lossy(&units).into_bytes())
         }
         "unicode_escape" | "string_escape" => {
+            // Escapes that need more than the text of a literal of protocol 0 are not followed.
+            if !bytes.is_ascii() || bytes.windows(2).any(|pair| matches!(pair, [b'\\', b'u' | b'U' | b'N'])) {
+                return None;
+            }
             let mut out = Vec::new();
             super::text::unescape(bytes, &mut out);
             Some(out)
@@ -71,9 +78,11 @@ pub(in crate::decode) fn unwrap(bytes: &[u8], codec: &str) -> Option<Vec<u8>> {
 /// The decoder functions of the standard library, by their name.
 pub(in crate::decode) fn by_function(bytes: &[u8], function: &str) -> Option<Vec<u8>> {
     match function.rsplit('.').next().unwrap_or(function) {
-        "b64decode" | "standard_b64decode" | "urlsafe_b64decode" | "decodebytes" | "decodestring" | "a2b_base64" => {
-            base64(bytes)
+        "b64decode" | "standard_b64decode" | "decodebytes" | "decodestring" | "a2b_base64" => {
+            // Python passes over what is not in the alphabet.
+            base64(&bytes.iter().copied().filter(|byte| !b"-_".contains(byte)).collect::<Vec<u8>>())
         }
+        "urlsafe_b64decode" => base64(bytes),
         "b16decode" | "unhexlify" | "a2b_hex" | "fromhex" => hex(bytes),
         "b32decode" => base32(bytes),
         "decompress" => literal(bytes, LONGEST),
@@ -125,7 +134,22 @@ pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
         b'/' | b'_' => Some(63),
         _ => None,
     };
-    Some(regroup(text.iter().copied().take_while(|&byte| byte != b'=').filter_map(digit), 6))
+    let mut digits = Vec::new();
+    let mut padding = 0_usize;
+    for &byte in text {
+        if byte == b'=' {
+            // Padding ends the text only where a group may end.
+            let held = digits.len() % 4;
+            padding = padding.saturating_add(1);
+            if held >= 2 && held.saturating_add(padding) >= 4 {
+                break;
+            }
+        } else if let Some(digit) = digit(byte) {
+            padding = 0;
+            digits.push(digit);
+        }
+    }
+    Some(regroup(digits.into_iter(), 6))
 }
 
 fn base32(text: &[u8]) -> Option<Vec<u8>> {

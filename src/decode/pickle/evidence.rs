@@ -149,6 +149,8 @@ pub struct Evidence {
     pub codes_cut: bool,
     /// True if a function that is made of stored code is called while the stream loads.
     pub runs_code: bool,
+    /// True if SETITEM wrote into a list, or APPEND to what is no list: a loader of weights alone refuses that.
+    pub writes_elsewhere: bool,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
     /// Arrays that joblib stores outside the pickle.
@@ -172,6 +174,7 @@ impl Evidence {
         self.code_parts.clear();
         self.codes_cut = false;
         self.runs_code = false;
+        self.writes_elsewhere = false;
         self.texts.clear();
         self.arrays.clear();
         self.dropped = None;

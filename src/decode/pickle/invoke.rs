@@ -82,11 +82,14 @@ impl Machine<'_> {
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
+            self.note_changes(id, arguments);
             return self.call_node(callable, arguments, keywords);
         }
         let outcome = match self.cells.items(arguments) {
             Some(items) if self.cells.kind(arguments) == Some(Kind::Tuple) => {
-                self.evaluate(id, role, &items, keywords, by, depth)
+                let outcome = self.evaluate(id, role, &items, keywords, by, depth);
+                self.note_changes(id, arguments);
+                outcome
             }
             _ => without_arguments(role),
         };
@@ -113,7 +116,12 @@ impl Machine<'_> {
             return outcome;
         }
         let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
+        // Arguments by name change what text functions do.
+        let named = !matches!(keywords, Value::None) && self.cells.len(keywords) > 0;
         match role {
+            Role::Encode | Role::Decode | Role::Decoder if named => {
+                Outcome { value: None, arguments: if role == Role::Encode { "" } else { "data" } }
+            }
             Role::BoundCall => {
                 let base = self.owner(id, by);
                 let arguments = self.cells.tuple(items);
@@ -163,6 +171,7 @@ impl Machine<'_> {
             }
             Role::StringMethod | Role::Function => {
                 let value = match role {
+                    _ if named => None,
                     Role::StringMethod => self.string_method_of(id, items, by),
                     _ => self.function(id, items, by),
                 };
@@ -270,8 +279,9 @@ impl Machine<'_> {
                 let all = self.cells.tuple(bound);
                 match self.get_attribute(first, name, by).value {
                     Some(function) => self.invoke(function, all, keywords, by, depth.saturating_add(1)),
-                    None => self
-                        .invoke_method(first, name, bound, by)
+                    None => Some(bound)
+                        .filter(|_| self.cells.len(self.cells.field(callee, 3)) == 0)
+                        .and_then(|bound| self.invoke_method(first, name, bound, by))
                         .unwrap_or_else(|| self.unresolved_call(callee, arguments, by)),
                 }
             }
@@ -339,28 +349,43 @@ impl Machine<'_> {
             return Outcome::resolved(None);
         }
         if pass == Pass::Opaque && items.len() == 1 && !self.is_callable(function) {
-            return Outcome::resolved(Some(function));
+            let value = match self.iterate(function) {
+                Some(items) => self.iterator(&items),
+                None => function,
+            };
+            return Outcome::resolved(Some(value));
         }
         let resolved = self.is_resolved(function);
         let deeper = depth.saturating_add(1);
         let next = items.get(callee.saturating_add(1)).copied().unwrap_or(Value::Unknown);
         let iterable = if pass == Pass::EachBefore { items.first().copied().unwrap_or(Value::Unknown) } else { next };
-        let many = self.cells.items(iterable).filter(|many| many.len() <= MOST_ITEMS);
+        let many = self.iterate(iterable).filter(|many| many.len() <= MOST_ITEMS);
         let value = match (pass, many) {
-            (Pass::Each | Pass::EachBefore, Some(many)) => {
+            (Pass::Each | Pass::EachBefore | Pass::Choose, Some(many)) => {
+                let others = if pass == Pass::Each { items.get(callee.saturating_add(2)..) } else { None };
+                let others: Vec<Vec<Value>> = others
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|&other| self.iterate(other).unwrap_or_else(|| vec![Value::Unknown; many.len()]))
+                    .collect();
                 let results: Vec<Value> = many
                     .iter()
-                    .map(|&item| {
-                        let arguments = self.cells.tuple(&[item]);
+                    .enumerate()
+                    .take_while(|(at, _)| others.iter().all(|other| other.len() > *at))
+                    .map(|(at, &item)| {
+                        let row = others.iter().filter_map(|other| other.get(at).copied());
+                        let row: Vec<Value> = std::iter::once(item).chain(row).collect();
+                        let arguments = self.cells.tuple(&row);
                         self.invoke(function, arguments, Value::None, by, deeper)
                     })
                     .collect();
-                Some(self.list(&results))
+                // The others give what they are given, or sums of it.
+                (pass == Pass::Each).then(|| self.iterator(&results))
             }
             (Pass::Star, Some(many)) => {
                 let results: Vec<Value> =
                     many.iter().map(|&item| self.invoke(function, item, Value::None, by, deeper)).collect();
-                Some(self.list(&results))
+                Some(self.iterator(&results))
             }
             (Pass::Fold, Some(many)) => {
                 let initial = items.get(callee.saturating_add(2)).copied();
@@ -471,15 +496,28 @@ impl Machine<'_> {
     fn hand_over(&mut self, arguments: Value, purpose: Purpose, by: By) {
         for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
             // `load(BytesIO(bytes))`.
-            let inner = match self.cells.kind(item) {
-                Some(Kind::Call | Kind::Instance) => self.cells.items(self.cells.field(item, 2)),
+            let changed = self.is_changed(item) || self.states(item).next().is_some();
+            let inner = match (self.cells.kind(item), self.cells.field(item, 1)) {
+                (Some(Kind::Call | Kind::Instance), Value::Global(made_by)) if self.keeps_bytes(made_by) => {
+                    self.cells.items(self.cells.field(item, 2))
+                }
                 _ => None,
             };
             let item = inner.and_then(|items| items.first().copied()).unwrap_or(item);
-            if let Some(content) = self.bytes_content(item) {
+            // A buffer that has been written to does not hold what it was made with.
+            if let Some(content) = self.bytes_content(item).filter(|_| !changed && !self.is_changed(item)) {
                 self.evidence.nested(Nested { content, at: by.at, purpose });
             }
         }
+    }
+
+    /// True for what makes a buffer or bytes of its first argument, with the same content.
+    fn keeps_bytes(&self, name: u32) -> bool {
+        self.names.get(name).is_some_and(|name| match name.role {
+            Role::Buffer | Role::Encode => true,
+            Role::Function => name.function == "bytearray",
+            _ => false,
+        })
     }
 
     /// Remembers which decoder a value comes from, and looks at what it decoded to.

@@ -92,6 +92,7 @@ impl Machine<'_> {
     /// `getattr(object, name)`.
     pub(super) fn get_attribute(&mut self, object: Value, name: Value, by: By) -> Outcome {
         self.feed(name);
+        self.note_computed(&[name], by);
         let Some(name) = self.name_text(name) else { return Outcome::unresolved() };
         match self.attribute(object, &name, by) {
             Some(value) => Outcome::resolved(Some(value)),
@@ -193,26 +194,27 @@ impl Machine<'_> {
             }
             Value::Node(_) => match self.cells.kind(object)? {
                 Kind::Dict => {
-                    let pairs = self.cells.items(object)?;
-                    let wanted = self.whole(key);
-                    pairs.rchunks_exact(2).find_map(|pair| match *pair {
-                        [known, value] if known == key || (wanted.is_some() && self.whole(known) == wanted) => {
-                            Some(value)
+                    let pairs = self.unchanged_items(object)?;
+                    for pair in pairs.rchunks_exact(2) {
+                        if let [known, value] = *pair
+                            && self.is_same_key(known, key)?
+                        {
+                            return Some(value);
                         }
-                        _ => None,
-                    })
+                    }
+                    None
                 }
                 Kind::Tuple | Kind::List => {
-                    let items = self.cells.items(object)?;
-                    match key {
-                        Value::Int(index) => {
-                            let index = usize::try_from(index)
-                                .ok()
-                                .or_else(|| items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?))?;
-                            items.get(index).copied()
-                        }
-                        _ => None,
-                    }
+                    let items = self.unchanged_items(object)?;
+                    let index = match key {
+                        Value::Int(index) => index,
+                        Value::Bool(truth) => i32::from(truth),
+                        _ => return None,
+                    };
+                    let index = usize::try_from(index)
+                        .ok()
+                        .or_else(|| items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?))?;
+                    items.get(index).copied()
                 }
                 Kind::Call => self.call_item(object, key, by),
                 _ => None,
@@ -265,6 +267,7 @@ impl Machine<'_> {
         let root = how == "__import__";
         let &name = items.first()?;
         self.feed(name);
+        self.note_computed(&[name], by);
         let text = self.name_text(name)?;
         self.check_spelling(&text, by);
         let naming = self.naming(by, how);
@@ -282,6 +285,7 @@ impl Machine<'_> {
     pub(super) fn locate(&mut self, items: &[Value], by: By) -> Option<Value> {
         let &name = items.first()?;
         self.feed(name);
+        self.note_computed(&[name], by);
         let text = self.name_text(name)?;
         let naming = self.naming(by, "resolve_name");
         if let Some(colon) = memchr::memchr(b':', &text) {
@@ -461,6 +465,7 @@ impl Machine<'_> {
             1 => "1 item".to_owned(),
             many => format!("{many} items"),
         };
+        self.evidence.writes_elsewhere |= matches!(by.code, op::APPEND | op::APPENDS);
         match target {
             Value::Global(id) => {
                 self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
@@ -492,6 +497,7 @@ impl Machine<'_> {
                     }
                 }
             }
+            Value::Bytes(_) => self.change(target),
             _ => {}
         }
     }

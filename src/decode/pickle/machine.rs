@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use super::array::{Outer, Parting};
+use super::changes::Changes;
 use super::evidence::{Anomaly, Content, Evidence, Nested, Purpose};
 use super::memo::Memo;
 use super::names::{Fresh, LONGEST_NAME, Names, Naming};
@@ -104,6 +105,8 @@ pub struct Machine<'s> {
     pub(super) computed: Vec<Computed>,
     /// True if something was decoded whose result is not known.
     pub(super) undecoded: bool,
+    /// What changed since the stream wrote it.
+    pub(super) changes: Changes,
     /// Bytes of literals that evaluation may still touch.
     pub(super) allowance: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
@@ -147,6 +150,7 @@ impl<'s> Machine<'s> {
             evidence: Evidence::default(),
             computed: Vec::new(),
             undecoded: false,
+            changes: Changes::default(),
             allowance: std::cell::Cell::new(MOST_EVALUATED),
             planted: HashMap::new(),
             extensions: HashMap::new(),
@@ -179,6 +183,7 @@ impl<'s> Machine<'s> {
         self.evidence.clear();
         self.computed.clear();
         self.undecoded = false;
+        self.changes.clear();
         self.allowance.set(MOST_EVALUATED);
         self.planted.clear();
         self.protocol = 0;
@@ -361,7 +366,7 @@ impl<'s> Machine<'s> {
     /// The whole content of a string or bytes that evaluation may look at; None when it has had enough.
     pub(super) fn whole(&self, value: Value) -> Option<Vec<u8>> {
         let left = self.allowance.get();
-        if left == 0 {
+        if left == 0 || self.is_changed(value) {
             return None;
         }
         let content = self.content(value, LONGEST_LITERAL.saturating_add(1))?;

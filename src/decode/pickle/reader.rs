@@ -60,8 +60,8 @@ impl Token {
     }
 }
 
-/// Longest line of a text opcode. A protocol 0 pickle writes a whole array as one line.
-const LONGEST_LINE: u64 = 64 << 20;
+/// Longest line of a text opcode. A protocol 0 pickle writes a whole array as one line, which costs no memory here.
+const LONGEST_LINE: u64 = 16 << 30;
 /// The most bytes an opcode with a fixed-size operand takes.
 const FIXED: usize = 9;
 

@@ -94,7 +94,7 @@ impl Machine<'_> {
         match self.cells.kind(node) {
             Some(Kind::Tuple) if self.cells.len(node) == 1 => inside("(", ",)", out),
             Some(Kind::Tuple) => inside("(", ")", out),
-            Some(Kind::List) => inside("[", "]", out),
+            Some(Kind::List | Kind::Iterator) => inside("[", "]", out),
             Some(Kind::Set) => inside("{", "}", out),
             Some(Kind::Dict) => {
                 out.push('{');

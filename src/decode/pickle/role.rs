@@ -98,6 +98,8 @@ pub enum Role {
 pub enum Pass {
     /// Each item of the next argument.
     Each,
+    /// Each item of the next argument, to choose among them.
+    Choose,
     /// Each item of the argument before.
     EachBefore,
     /// Each tuple in the next argument.
@@ -208,7 +210,7 @@ fn builtin(function: &str) -> Role {
         "__import__" => Role::Import,
         "apply" => forward(0, Pass::Spread),
         "map" | "imap" => forward(0, Pass::Each),
-        "filter" => forward(0, Pass::Each),
+        "filter" => forward(0, Pass::Choose),
         "reduce" => forward(0, Pass::Fold),
         "iter" => forward(0, Pass::Opaque),
         "max" | "min" | "sorted" | "list.sort" => Role::Keyed(None),
@@ -243,9 +245,8 @@ fn tools(function: &str) -> Role {
     match function {
         "partial" | "partialmethod" => Role::Partial,
         "reduce" => forward(0, Pass::Fold),
-        "map" | "imap" | "filterfalse" | "ifilter" | "ifilterfalse" | "takewhile" | "dropwhile" => {
-            forward(0, Pass::Each)
-        }
+        "map" | "imap" => forward(0, Pass::Each),
+        "filterfalse" | "ifilter" | "ifilterfalse" | "takewhile" | "dropwhile" => forward(0, Pass::Choose),
         "starmap" => forward(0, Pass::Star),
         "accumulate" | "groupby" => forward(1, Pass::EachBefore),
         _ => Role::Plain,

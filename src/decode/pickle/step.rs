@@ -16,6 +16,8 @@ const HUGE_SIZE: f32 = 134_217_728.0;
 const MOST_ID_ITEMS: usize = 16;
 /// Longest module and name of a text opcode that are looked at.
 const LONGEST_NAMES: usize = 8192;
+/// Longest line of a number that is looked at.
+const LONGEST_NUMBER: u64 = 16 << 10;
 /// Arguments, keywords and state of a node that has none.
 const NOTHING: Value = Value::None;
 
@@ -83,6 +85,10 @@ impl Machine<'_> {
         let extent = Self::operand_extent(token);
         let broken = |what| Err(End::Broken(Malformed { at: token.at, what }));
         match token.code {
+            // Too long to be looked at: a number with zeros in front of it, or a large one.
+            op::INT | op::LONG | op::FLOAT if extent.len > LONGEST_NUMBER => {
+                self.push(Value::Number(Far::new(token.at)))
+            }
             op::INT | op::LONG => match text::integer(&self.line(extent)) {
                 Some(Integer::Bool(truth)) if token.code == op::INT => self.push(Value::Bool(truth)),
                 Some(Integer::Bool(truth)) => self.push(Value::Int(i32::from(truth))),
@@ -100,12 +106,7 @@ impl Machine<'_> {
                 self.push(Value::Str(Far::new(token.at)))
             }
             op::GET | op::PUT => {
-                let index = match text::integer(&self.line(extent)) {
-                    Some(Integer::Small(index)) => index,
-                    // The special spellings of booleans do not count here.
-                    Some(Integer::Bool(truth)) => i64::from(truth),
-                    _ => return broken("a memo index that is none"),
-                };
+                let Some(index) = text::index(&self.line(extent)) else { return broken("a memo index that is none") };
                 if token.code == op::GET { self.get(by, index) } else { self.put(by, index) }
             }
             _ => broken("a byte that is no pickle opcode"),
@@ -115,7 +116,8 @@ impl Machine<'_> {
     /// The content of a line, as far as numbers and indices need it.
     fn line(&self, extent: Extent) -> Vec<u8> {
         let mut line = Vec::new();
-        self.reader.copy(extent.at, usize::try_from(extent.len).unwrap_or(usize::MAX).min(4096), &mut line);
+        let want = usize::try_from(extent.len.min(LONGEST_NUMBER)).unwrap_or(0);
+        self.reader.copy(extent.at, want, &mut line);
         line
     }
 
@@ -311,7 +313,8 @@ impl Machine<'_> {
             return Err(self.underflow(by));
         };
         match self.cells.kind(target) {
-            Some(Kind::List | Kind::Dict | Kind::Set) => {
+            Some(kind @ (Kind::List | Kind::Dict | Kind::Set)) => {
+                self.evidence.writes_elsewhere |= kind == Kind::List && matches!(by.code, op::SETITEM | op::SETITEMS);
                 self.cells.extend(target, self.stack.get(split..).unwrap_or_default());
                 self.check_size(target, by);
                 self.stack.truncate(split);
@@ -350,7 +353,10 @@ impl Machine<'_> {
             |machine: &Self, value| machine.is_text(value).filter(|&text| text).and_then(|_| machine.name_text(value));
         let (module_text, name_text) = (text(self, module), text(self, name));
         let value = match (module_text, name_text) {
-            (Some(module), Some(name)) => self.find(&module, &name, by),
+            (Some(module_text), Some(name_text)) => {
+                self.note_computed(&[module, name], by);
+                self.find(&module_text, &name_text, by)
+            }
             _ => {
                 self.odd("unresolved-name", by, |machine| format!("{}, {}", machine.show(module), machine.show(name)));
                 Value::Unknown
@@ -363,6 +369,7 @@ impl Machine<'_> {
         let arguments = self.pop(by)?;
         let callable = self.pop(by)?;
         let value = self.invoke(callable, arguments, NOTHING, by, 0);
+        let value = self.returned(value);
         self.push(value)
     }
 
@@ -389,6 +396,7 @@ impl Machine<'_> {
         let items = self.take_marked(by)?;
         let class = self.named(token);
         let value = self.make(class, &items, by);
+        let value = self.returned(value);
         self.push(value)
     }
 
@@ -396,6 +404,7 @@ impl Machine<'_> {
         let items = self.take_marked(by)?;
         let Some((&class, items)) = items.split_first() else { return Err(self.underflow(by)) };
         let value = self.make(class, items, by);
+        let value = self.returned(value);
         self.push(value)
     }
 

@@ -39,7 +39,8 @@ impl Machine<'_> {
                 let parts = self.parts(*items.first()?)?;
                 bounded(parts.join(text.as_slice()))?
             }
-            b"replace" => replace(&text, &argument(self, 0)?, &argument(self, 1)?)?,
+            b"replace" if items.len() == 2 => replace(&text, &argument(self, 0)?, &argument(self, 1)?)?,
+            b"lower" | b"casefold" | b"upper" | b"swapcase" if !text.is_ascii() => return None,
             b"lower" | b"casefold" => text.to_ascii_lowercase(),
             b"upper" => text.to_ascii_uppercase(),
             b"swapcase" => text
@@ -51,7 +52,10 @@ impl Machine<'_> {
                 )
                 .collect(),
             b"strip" | b"lstrip" | b"rstrip" => {
-                let set = argument(self, 0).unwrap_or_else(|| b" \t\r\n\x0b\x0c".to_vec());
+                let set = match items.first() {
+                    None | Some(Value::None) => b" \t\r\n\x0b\x0c".to_vec(),
+                    Some(&set) => self.whole(set)?,
+                };
                 let keep = |byte: &u8| !set.contains(byte);
                 let first = if method == b"rstrip" { 0 } else { text.iter().position(keep).unwrap_or(text.len()) };
                 let last = if method == b"lstrip" {
@@ -64,22 +68,22 @@ impl Machine<'_> {
             b"removeprefix" => text.strip_prefix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
             b"removesuffix" => text.strip_suffix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
             b"__add__" => bounded([text, argument(self, 0)?].concat())?,
-            b"__str__" | b"__format__" | b"__repr__" => text,
+            b"__str__" if is_text => text,
             b"format" | b"__mod__" => {
                 let items = match (method, items.first()) {
-                    (b"__mod__", Some(&one)) => self.spread(one),
+                    (b"__mod__", Some(&one)) if self.cells.kind(one) == Some(Kind::Tuple) => self.cells.items(one)?,
                     _ => items.to_vec(),
                 };
                 if method == b"format" {
                     self.walk_fields(&text, &items, by);
                 }
-                self.fill_in(&text, &items, method == b"format")?
+                self.fill_in(&text, is_text, &items, method == b"format")?
             }
             b"encode" => return self.encode(object, items.first().copied().unwrap_or(Value::Unknown)),
             b"decode" => return self.decode(object, items.first().copied().unwrap_or(Value::Unknown)),
             b"__getitem__" => return self.string_item(object, *items.first()?),
             b"__mul__" | b"__rmul__" => Self::repeat(&text, *items.first()?)?,
-            b"split" | b"rsplit" => {
+            b"split" | b"rsplit" if items.len() == 1 => {
                 let separator = argument(self, 0)?;
                 let whole = std::str::from_utf8(&text).ok()?.to_owned();
                 let mut parts = Vec::new();
@@ -96,16 +100,12 @@ impl Machine<'_> {
     }
 
     /// The strings of an iterable; the characters of a string.
-    fn parts(&self, iterable: Value) -> Option<Vec<Vec<u8>>> {
+    fn parts(&mut self, iterable: Value) -> Option<Vec<Vec<u8>>> {
         if self.is_text(iterable).is_some() {
             let text = self.whole(iterable)?;
             return Some(String::from_utf8_lossy(&text).chars().map(|c| c.to_string().into_bytes()).collect());
         }
-        self.cells.items(iterable)?.into_iter().map(|item| self.whole(item)).collect()
-    }
-
-    fn spread(&self, value: Value) -> Vec<Value> {
-        self.cells.items(value).unwrap_or_else(|| vec![value])
+        self.iterate(iterable)?.into_iter().map(|item| self.whole(item)).collect()
     }
 
     /// The attributes that the fields of a template read, `{0.name.name}`: names that the stream reaches as `getattr`
@@ -124,16 +124,16 @@ impl Machine<'_> {
         }
     }
 
-    /// The text that a value is formatted as.
-    fn formatted(&self, value: Value) -> Option<Vec<u8>> {
+    /// The text that a value is formatted as. Bytes in text, and text in bytes, come out as their notation.
+    fn formatted(&self, value: Value, in_text: bool) -> Option<Vec<u8>> {
         match value {
             Value::Int(number) => Some(number.to_string().into_bytes()),
-            _ => self.whole(value),
+            _ => self.whole(value).filter(|_| self.is_text(value) == Some(in_text)),
         }
     }
 
     /// `"…{}…".format(…)` or `"…%s…" % …`, with plain fields only.
-    fn fill_in(&self, template: &[u8], items: &[Value], braces: bool) -> Option<Vec<u8>> {
+    fn fill_in(&self, template: &[u8], in_text: bool, items: &[Value], braces: bool) -> Option<Vec<u8>> {
         let (mut out, mut rest, mut next) = (Vec::new(), template, 0_usize);
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
@@ -147,11 +147,11 @@ impl Machine<'_> {
                     let field = std::str::from_utf8(after.get(..close)?).ok()?;
                     let index = if field.is_empty() { next } else { field.parse().ok()? };
                     next = next.saturating_add(1);
-                    out.extend(self.formatted(*items.get(index)?)?);
+                    out.extend(self.formatted(*items.get(index)?, in_text)?);
                     rest = after.get(close.saturating_add(1)..).unwrap_or_default();
                 }
                 (false, b'%', Some(b's' | b'd' | b'i')) => {
-                    out.extend(self.formatted(*items.get(next)?)?);
+                    out.extend(self.formatted(*items.get(next)?, in_text)?);
                     next = next.saturating_add(1);
                     rest = after.get(1..).unwrap_or_default();
                 }
@@ -210,17 +210,20 @@ impl Machine<'_> {
             return None;
         }
         let bounds = self.cells.items(self.cells.field(key, 2))?;
+        // None for a bound that is not known, which is not the same as one that is not given.
         let number = |value: &Value| match value {
-            Value::Int(number) => Some(i64::from(*number)),
+            Value::None => Some(None),
+            Value::Int(number) => Some(Some(i64::from(*number))),
+            Value::Bool(truth) => Some(Some(i64::from(*truth))),
             _ => None,
         };
         let (start, stop, step) = match bounds.as_slice() {
-            [stop] => (None, number(stop), 1),
-            [start, stop] => (number(start), number(stop), 1),
-            [start, stop, step] => (number(start), number(stop), number(step).unwrap_or(1)),
+            [stop] => (None, number(stop)?, None),
+            [start, stop] => (number(start)?, number(stop)?, None),
+            [start, stop, step] => (number(start)?, number(stop)?, number(step)?),
             _ => return None,
         };
-        slice(items, start, stop, Some(step))
+        slice(items, start, stop, Some(step.unwrap_or(1)))
     }
 
     /// A function of `builtins` or `operator` that makes or changes a string or sequence.
@@ -242,15 +245,20 @@ impl Machine<'_> {
                 (None, _) => self.compute(true, Vec::new(), None),
                 (Some(bytes), Some(&encoding)) => self.decode(bytes, encoding),
                 (Some(value), None) => {
-                    let text = self.formatted(value)?;
+                    let text = self.formatted(value, true)?;
                     self.compute(true, text, None)
                 }
             },
-            "bytes" | "bytearray" => self.make_bytes(items, by),
+            // What is made of bytes that can change is not followed.
+            "bytearray" => self.make_bytes(items, by).and(None),
+            "bytes" => self.make_bytes(items, by),
             "list" | "tuple" | "set" | "frozenset" | "reversed" => {
                 let mut values = self.sequence(first)?;
                 match function.as_str() {
-                    "reversed" => values.reverse(),
+                    "reversed" => {
+                        values.reverse();
+                        return Some(self.iterator(&values));
+                    }
                     "tuple" => return Some(self.cells.tuple(&values)),
                     "set" | "frozenset" => {
                         let set = self.cells.container(Kind::Set);
@@ -262,10 +270,12 @@ impl Machine<'_> {
                 Some(self.list(&values))
             }
             // The next of several depends on how many were taken before.
-            "next" => match self.sequence(first)?.as_slice() {
-                [only] => Some(*only),
-                _ => None,
-            },
+            "next" if items.len() == 1 && self.cells.kind(first?) == Some(Kind::Iterator) => {
+                match self.iterate(first?)?.as_slice() {
+                    [only] => Some(*only),
+                    _ => None,
+                }
+            }
             "int" => {
                 let text = String::from_utf8(self.whole(first?)?).ok()?;
                 let radix = match items.get(1) {
@@ -294,7 +304,7 @@ impl Machine<'_> {
             let parts = self.parts(value).filter(|parts| parts.len() <= 4096)?;
             return parts.into_iter().map(|part| self.compute(true, part, None)).collect();
         }
-        self.cells.items(value)
+        self.iterate(value)
     }
 
     fn concatenate(&mut self, left: Value, right: Value) -> Option<Value> {
@@ -302,7 +312,7 @@ impl Machine<'_> {
             let both = bounded([self.whole(left)?, self.whole(right)?].concat())?;
             return self.compute(is_text, both, None);
         }
-        let both = [self.cells.items(left)?, self.cells.items(right)?].concat();
+        let both = [self.iterate(left)?, self.iterate(right)?].concat();
         Some(if self.cells.kind(left) == Some(Kind::Tuple) { self.cells.tuple(&both) } else { self.list(&both) })
     }
 
@@ -316,7 +326,7 @@ impl Machine<'_> {
             return Some(first);
         }
         self.note_request(first, by);
-        let numbers = self.cells.items(first)?;
+        let numbers = self.iterate(first)?;
         let bytes: Option<Vec<u8>> = numbers
             .into_iter()
             .map(|number| match number {
@@ -374,7 +384,10 @@ impl Machine<'_> {
     /// A decoder of the standard library.
     pub(super) fn decode_by_name(&mut self, id: u32, items: &[Value]) -> Option<Value> {
         let function = self.names.get(id)?.function.clone();
-        let bytes = self.whole(*items.first()?)?;
+        let bytes = match items {
+            [bytes] => self.whole(*bytes)?,
+            _ => return None,
+        };
         self.compute(false, codec::by_function(&bytes, &function)?, None)
     }
 

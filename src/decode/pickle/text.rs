@@ -19,6 +19,7 @@ pub enum Integer {
 /// Returns None only for a line that no version of the unpickler takes for a number.
 #[must_use]
 pub fn integer(line: &[u8]) -> Option<Integer> {
+    let line = before_nul(line);
     match line {
         b"00" => return Some(Integer::Bool(false)),
         b"01" => return Some(Integer::Bool(true)),
@@ -53,6 +54,19 @@ pub fn integer(line: &[u8]) -> Option<Integer> {
     Some(number.map_or(Integer::Large, |n| Integer::Small(if negative { n.wrapping_neg() } else { n })))
 }
 
+/// Reads the line of GET or PUT: always in base 10, so `010` is ten.
+#[must_use]
+pub fn index(line: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(trim(before_nul(line))).ok()?;
+    let misplaced = text.starts_with('_') || text.ends_with('_') || text.contains("__");
+    if misplaced { None } else { text.replace('_', "").parse().ok() }
+}
+
+/// The part of a line that C sees: functions for strings stop at a NUL.
+fn before_nul(line: &[u8]) -> &[u8] {
+    memchr::memchr(0, line).and_then(|end| line.get(..end)).unwrap_or(line)
+}
+
 /// Without the blanks that C's `isspace` knows; Rust's own trimming leaves the vertical tab.
 fn trim(text: &[u8]) -> &[u8] {
     let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
@@ -68,7 +82,7 @@ fn octal(digits: &[u8]) -> bool {
 /// True if the line of FLOAT is a number: `strtod`, words for infinity and not-a-number, any surrounding blanks.
 #[must_use]
 pub fn is_float(line: &[u8]) -> bool {
-    let text: Vec<u8> = trim(line).iter().copied().filter(|&byte| byte != b'_').take(4096).collect();
+    let text: Vec<u8> = trim(before_nul(line)).iter().copied().filter(|&byte| byte != b'_').collect();
     let text = std::str::from_utf8(&text).unwrap_or_default();
     let unsigned = text.trim_start_matches(['+', '-']);
     text.parse::<f64>().is_ok() || unsigned.starts_with("0x") || unsigned.starts_with("0X")
@@ -188,6 +202,27 @@ mod tests {
         for line in [&b"\x0b12"[..], b" 12 ", b"12 L", b"\x0b12L", b" 12 L\r"] {
             assert_eq!(integer(line), integer(b"12"), "{line:?}");
         }
+    }
+
+    #[test]
+    fn memo_indices_are_decimal() {
+        let cases: &[(&[u8], Option<i64>)] = &[
+            (b"010", Some(10)),
+            (b" +5 ", Some(5)),
+            (b"1_0", Some(10)),
+            (b"7\0x", Some(7)),
+            (b"0x1", None),
+            (b"_1", None),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(index(line), *expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn c_reads_to_the_first_nul() {
+        assert_eq!(integer(b"5\0junk"), Some(Integer::Small(5)));
+        assert!(is_float(b"5.0\0junk"));
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub enum Kind {
     Call,
     /// The class, the arguments of `__new__`, its keyword arguments, the state set by BUILD.
     Instance,
+    /// The list of what it gives, and how many changes there were when it was made.
+    Iterator,
     /// The persistent id.
     Persistent,
     /// A state set by BUILD, then the one before it.
@@ -224,6 +226,11 @@ impl Cells {
         self.looks.get() > MOST_LOOKS
     }
 
+    /// The list of an iterator; any other value is itself.
+    fn listed(&self, value: Value) -> Value {
+        if self.kind(value) == Some(Kind::Iterator) { self.field(value, 1) } else { value }
+    }
+
     /// Pays for a look at so many items.
     fn look(&self, items: usize) -> Option<()> {
         self.looks.set(self.looks.get().saturating_add(items as u64));
@@ -233,7 +240,7 @@ impl Cells {
     /// True if one of the kept items of a list, dict or set, in any order, is like that.
     #[must_use]
     pub fn any(&self, container: Value, like: impl Fn(Value) -> bool) -> bool {
-        let mut chunk = self.field(container, 2);
+        let mut chunk = self.field(self.listed(container), 2);
         // A chain is no longer than the ring, and goes back only.
         while self.kind(chunk) == Some(Kind::Chunk) && self.look(self.len(chunk)).is_some() {
             if (3_u64..).take(self.len(chunk)).any(|field| like(self.field(chunk, field))) {
@@ -247,6 +254,7 @@ impl Cells {
     /// The items of a tuple, list, dict or set in order; None if it is none of them, or not all are kept.
     #[must_use]
     pub fn items(&self, container: Value) -> Option<Vec<Value>> {
+        let container = self.listed(container);
         let len = self.len(container);
         if len > KEPT_ITEMS {
             return None;

@@ -22,8 +22,6 @@ const CONVINCING_STREAMS: u64 = 64;
 const OWN_NAMES: &[&str] = &["pkl", "pickle", "dill", "joblib", "pdparams", "pdopt"];
 /// Shortest data without PROTO and without imports that is called a pickle.
 const SHORTEST: u64 = 4;
-/// Longest line of a text opcode in data of which it is not known what it is: as long as the reader itself takes.
-const LONGEST_LINE: u64 = 64 << 20;
 
 /// The number that begins a checkpoint of `PyTorch` before 1.6, and the one behind it.
 const TORCH_MAGIC: &str = "119547037146038801333356";
@@ -129,7 +127,6 @@ fn cannot_begin(head: &[u8]) -> bool {
 fn look(source: &dyn ReadAt, whole: bool, named: bool) -> Look {
     let budget = Budget::new(Limits { timeout: None, ..Limits::default() });
     let mut machine = Machine::new(source, Persistence::Torch);
-    machine.limit_lines(LONGEST_LINE);
     let mut first = [0; 1];
     let marked = source.fill_at(0, &mut first).is_ok() && first == [opcode::PROTO];
     let (mut at, mut total) = (0, 0_u64);

@@ -16,6 +16,10 @@ const OVERLAP: usize = 512;
 const LONGEST: u64 = 256 << 20;
 /// Opcodes that may be tried for nothing, beside one for each byte.
 const FREE_WORK: u64 = 1 << 20;
+/// Bytes of an operand that cost as much as an opcode.
+const BYTES_OF_WORK: u64 = 64;
+/// Longest line of a text opcode: each beginning may have one that ends nowhere.
+const LONGEST_LINE: u64 = 64 << 10;
 /// Longest name at the beginning of a pickle without PROTO.
 const LONGEST_PART: usize = 200;
 
@@ -61,11 +65,13 @@ impl Salvage {
     /// Runs what begins at `start`: is it a pickle that does something?
     fn holds(&mut self, scan: &Scan<'_>, machine: &mut Machine<'_>, start: u64) -> bool {
         let allowed = FREE_WORK.saturating_add(scan.input.len());
+        machine.limit_lines(LONGEST_LINE);
         machine.begin(start);
         let end = machine.run(scan.budget, allowed.saturating_sub(self.work));
         let holds = machine.calls() > 0 && !machine.names().all().is_empty() && is_plausible(machine);
         if !holds {
-            self.work = self.work.saturating_add(machine.ops());
+            let read = machine.offset().saturating_sub(start) / BYTES_OF_WORK;
+            self.work = self.work.saturating_add(machine.ops()).saturating_add(read);
             if self.work >= allowed {
                 self.exhausted = Some(Exceeded { what: "opcodes tried for hidden pickles", limit: allowed });
             }
@@ -104,9 +110,11 @@ fn beginnings(window: &[u8]) -> impl Iterator<Item = usize> {
             let name = rest.iter().take(LONGEST_PART).take_while(|&&byte| is_name_byte(byte)).count();
             let complete = name > 0 && module.len() > start.saturating_add(1) && rest.get(name) == Some(&b'\n');
             let place = at.checked_sub(run)?.checked_add(start)?;
-            // INST needs a mark before it.
-            let marked = place.checked_sub(1).filter(|&mark| window.get(mark) == Some(&opcode::MARK));
-            complete.then(|| marked.unwrap_or(place))
+            // INST needs a mark before it, and arguments may stand between; OBJ needs one before its class.
+            let is_inst = window.get(place) == Some(&opcode::INST);
+            let near = if is_inst { from } else { place.saturating_sub(1) };
+            let marked = memchr::memrchr(opcode::MARK, window.get(near..place)?);
+            complete.then(|| marked.map_or(place, |mark| near.saturating_add(mark)))
         }
         _ => None,
     })
@@ -126,6 +134,7 @@ mod tests {
         assert_eq!(places(b"\0\0\x80\x04N.\x80\x09N."), [2]);
         assert_eq!(places(b"\0\0cos\nsystem\n(S'x'\ntR."), [2]);
         assert_eq!(places(b"\0(ios\nsystem\n."), [1]);
+        assert_eq!(places(b"\0(S'x'\nios\nsystem\n."), [1]);
         assert!(places(b"some text\nof two words\n").is_empty());
     }
 }

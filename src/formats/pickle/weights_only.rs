@@ -3,12 +3,15 @@
 //! Its unpickler knows the opcodes that protocol 2 writes for a dictionary of tensors, and a closed list of names. The
 //! lists below are those of `torch/_weights_only_unpickler.py` without what a program adds by `add_safe_globals`.
 
-use crate::decode::pickle::{Machine, canonical, opcode};
+use crate::decode::pickle::{Machine, opcode};
 use crate::fact::Fact;
 use crate::formats::Scan;
 
 /// The name of the loader in facts.
 const LOADER: &str = "weights_only";
+/// Refusals that are no names or opcodes.
+const ELSEWHERE: &str = "an item written into something other than a dictionary or list";
+const NO_STORAGE: &str = "a persistent id that names no storage";
 /// Refusals that are kept for one file.
 const MOST: usize = 16;
 
@@ -51,10 +54,10 @@ const OPCODES: &[u8] = &[
 ];
 
 /// Element types in the names of storages and tensor classes.
-const ELEMENTS: &[&str] = &[
-    "BFloat16", "Bool", "Byte", "Char", "ComplexDouble", "ComplexFloat", "Double", "Float", "Half", "Int", "Long",
-    "QInt32", "QInt8", "QUInt2x4", "QUInt4x2", "QUInt8", "Short",
-];
+const ELEMENTS: &[&str] = &["BFloat16", "Bool", "Byte", "Char", "Double", "Float", "Half", "Int", "Long", "Short"];
+/// Those that only storages have, and only storages in main memory.
+const COMPLEX: &[&str] = &["ComplexDouble", "ComplexFloat"];
+const QUANTIZED: &[&str] = &["QInt32", "QInt8", "QUInt2x4", "QUInt4x2", "QUInt8"];
 
 /// Element types as objects of the module `torch`, and the schemes of quantization beside them.
 const DTYPES: &[&str] = &[
@@ -103,16 +106,22 @@ pub(super) fn refusals(machine: &Machine<'_>, refused: &mut Vec<String>) {
         add(refused, || format!("opcode {}", opcode::mnemonic(code)));
     }
     for name in machine.names().all() {
-        if !is_listed(canonical(&name.module), &name.function) {
+        if !is_listed(&name.module, &name.function) {
             add(refused, || format!("{}.{}", name.module, name.function));
         }
+    }
+    if machine.evidence().writes_elsewhere {
+        add(refused, || ELSEWHERE.to_owned());
+    }
+    if machine.evidence().persistent.iter().any(|id| id.items.len() > 1 && id.items.first().is_none_or(|kind| kind != "storage")) {
+        add(refused, || NO_STORAGE.to_owned());
     }
     for anomaly in &machine.evidence().anomalies {
         match anomaly.effect {
             "item-write-on-import" | "item-write-on-tensor" => {
-                add(refused, || "an item written into something other than a dictionary or list".to_owned());
+                add(refused, || ELSEWHERE.to_owned());
             }
-            "persistent-id" => add(refused, || "a persistent id that names no storage".to_owned()),
+            "persistent-id" => add(refused, || NO_STORAGE.to_owned()),
             _ => {}
         }
     }
@@ -139,12 +148,18 @@ fn add(refused: &mut Vec<String>, refusal: impl FnOnce() -> String) {
     }
 }
 
+/// The loader looks up module and name joined, wherever the stream divides them, under the names of Python 3.
 fn is_listed(module: &str, name: &str) -> bool {
-    let of_elements = |kind: &str| name.strip_suffix(kind).is_some_and(|element| ELEMENTS.contains(&element));
+    let module = if module == "__builtin__" { "builtins" } else { module };
+    let path = format!("{module}.{name}");
+    let Some((module, name)) = path.rsplit_once('.') else { return false };
+    let of = |elements: &[&str], kind: &str| name.strip_suffix(kind).is_some_and(|element| elements.contains(&element));
     match module {
-        "torch" if DTYPES.contains(&name) => return true,
-        "torch" | "torch.cuda" if of_elements("Storage") || of_elements("Tensor") => return true,
-        "torch.sparse" | "torch.cuda.sparse" if of_elements("Tensor") => return true,
+        "torch" if DTYPES.contains(&name) || of(QUANTIZED, "Storage") => return true,
+        "torch" | "torch.cuda" if of(ELEMENTS, "Storage") || of(COMPLEX, "Storage") || of(ELEMENTS, "Tensor") => {
+            return true;
+        }
+        "torch.sparse" | "torch.cuda.sparse" if name != "BoolTensor" && of(ELEMENTS, "Tensor") => return true,
         _ => {}
     }
     NAMES.iter().any(|(listed, names)| *listed == module && names.contains(&name))
