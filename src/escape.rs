@@ -31,6 +31,20 @@ pub fn printable(text: &str, cap: usize) -> String {
     line.out
 }
 
+/// `text` with credentials hidden and nothing else changed: for names that programs compare.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0_usize;
+    while let Some(found) = secret::find(text, from..text.len()) {
+        out.push_str(text.get(from..found.hidden.start).unwrap_or_default());
+        out.push_str(found.mark);
+        from = found.hidden.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
 /// As [`printable`], but with credentials as they are: for identities, never for an output.
 #[must_use]
 pub fn visible(text: &str, cap: usize) -> String {

@@ -1,5 +1,7 @@
 //! Calls: what is called with what, and what comes back.
 
+use sha2::{Digest as _, Sha256};
+
 use super::fold;
 use super::kind::{Kind, kind};
 use super::references::{Origin, UNKNOWN};
@@ -149,7 +151,8 @@ impl Walk<'_> {
                     let kind = kind(&module, &path);
                     let told = kind.told(arguments);
                     let call = || describe(&module, &path, arguments);
-                    self.references.call(*id, told, call, &self.within);
+                    let given = || Sha256::new().chain_update(format!("{arguments:?}"));
+                    self.references.call(*id, told, call, given, &self.within);
                     quiet |= matches!(kind, Kind::Look | Kind::GetAttr | Kind::OwnAttribute);
                     self.result(kind, *id, arguments, depth)
                 }

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use sha2::Sha256;
+
+use crate::decode::calls::Calls;
 use crate::decode::marshal::{Id, Objects};
 
 /// Names that are told apart in one survey.
@@ -80,6 +83,8 @@ pub struct Reference {
     pub arguments: &'static str,
     /// The call in Python notation, capped.
     pub call: String,
+    /// All calls, with everything that they are given.
+    pub calls: Calls,
     /// Name of the code object that uses it first.
     pub within: String,
 }
@@ -129,6 +134,7 @@ impl References {
             called: false,
             arguments: "",
             call: String::new(),
+            calls: Calls::default(),
             within: within.to_owned(),
         };
         self.list.push(Entry { origin, reference, walked: false, used: false });
@@ -186,10 +192,20 @@ impl References {
     }
 
     /// Notes a call.
-    pub(super) fn call(&mut self, id: u32, arguments: &'static str, call: impl FnOnce() -> String, within: &str) {
+    pub(super) fn call(
+        &mut self,
+        id: u32,
+        arguments: &'static str,
+        call: impl FnOnce() -> String,
+        given: impl FnOnce() -> Sha256,
+        within: &str,
+    ) {
         let Some(entry) = self.list.get_mut(id as usize) else { return };
         entry.used = true;
         let reference = &mut entry.reference;
+        if reference.calls.wants() {
+            reference.calls.add(given());
+        }
         // A doubtful call says more than a plain one, and one whose arguments are known more than one of unknown ones.
         let doubtful = reference.arguments.is_empty() && !arguments.is_empty();
         let vague = reference.call.contains(UNKNOWN) && (doubtful || reference.arguments == arguments);

@@ -5,6 +5,7 @@ use std::io;
 
 use super::array::{Outer, Parting};
 use super::evidence::{Anomaly, Content, Evidence, Nested, Purpose};
+use super::given::MOST_GIVEN;
 use super::memo::Memo;
 use super::names::{Fresh, LONGEST_NAME, Names, Naming};
 use super::opcode;
@@ -12,6 +13,7 @@ use super::reader::{Extent, Reader, Token};
 use super::text;
 use super::value::{Cells, Far, Kind, Value};
 use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
+use crate::decode::calls::Calls;
 
 /// Opcodes between two looks at the budget.
 pub(super) const STRIDE: u64 = 4096;
@@ -106,6 +108,8 @@ pub struct Machine<'s> {
     pub(super) undecoded: bool,
     /// Bytes of literals that evaluation may still touch.
     pub(super) allowance: std::cell::Cell<usize>,
+    /// What looking at everything that calls are given may still cost.
+    pub(super) given_left: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
     pub(super) planted: HashMap<Vec<u8>, Value>,
     /// Codes registered in the file, with module and name. They outlive a stream, as the registry does.
@@ -148,6 +152,7 @@ impl<'s> Machine<'s> {
             computed: Vec::new(),
             undecoded: false,
             allowance: std::cell::Cell::new(MOST_EVALUATED),
+            given_left: std::cell::Cell::new(MOST_GIVEN),
             planted: HashMap::new(),
             extensions: HashMap::new(),
             persistence,
@@ -180,6 +185,7 @@ impl<'s> Machine<'s> {
         self.computed.clear();
         self.undecoded = false;
         self.allowance.set(MOST_EVALUATED);
+        self.given_left.set(MOST_GIVEN);
         self.planted.clear();
         self.protocol = 0;
         self.start = offset;
@@ -462,10 +468,16 @@ impl<'s> Machine<'s> {
         called: (Value, Value),
     ) -> Option<u32> {
         if let Some(known) = self.names.count_use(id, usage, by.mnemonic(), arguments, by.at) {
+            if self.names.calls(known).is_some_and(|calls| calls.wants()) {
+                let given = self.given(called.0, called.1);
+                self.names.calls(known).into_iter().for_each(|calls| calls.add(given.clone()));
+            }
             return Some(known);
         }
         let (call, texts) = self.describe_call(called.0, called.1);
-        let fresh = Fresh { usage, by: by.mnemonic(), arguments, call, texts };
+        let mut calls = Calls::default();
+        calls.add(self.given(called.0, called.1));
+        let fresh = Fresh { usage, by: by.mnemonic(), arguments, call, calls, texts };
         self.names.add_use(id, usage == "called", fresh)
     }
 

@@ -198,3 +198,29 @@ fn a_report_that_was_tampered_with_is_refused_or_righted() {
     folder.run("render").args(["--from", "absent.json", "-f", "text"]).run().exits(2).warns("absent.json");
     folder.run("render").args(["--from", "cut.json", "-f", "text"]).run().exits(2).warns("not a report");
 }
+
+#[test]
+fn a_report_in_the_folder_is_no_part_of_what_is_scanned() {
+    let folder = models();
+    for format in FORMATS {
+        for name in ["report", "report.json", "report.bin"] {
+            let scan = || {
+                let ran = folder.scan().args(["-f", format, "-o", name, "--json", "all.json", "."]).run().exits(1);
+                (folder.read(name), folder.read("all.json"), ran.stderr)
+            };
+            assert_eq!(scan(), scan(), "{format} {name}");
+            std::fs::remove_file(folder.file(name)).unwrap();
+        }
+    }
+    // By another way there.
+    let first = folder.scan().args(["-f", "json", "."]).run().exits(1).stdout;
+    for path in [folder.file("report.json"), folder.file("./models/../report.json")] {
+        std::fs::create_dir_all(folder.file("models")).unwrap();
+        folder.scan().args(["-f", "json", "-o"]).arg(&path).arg(".").run().exits(1);
+        assert_eq!(folder.read("report.json").replace(env!("CARGO_PKG_VERSION"), "[VERSION]"), first);
+    }
+    // What somebody put there for a report to cover is told.
+    let folder = Folder::new().with(EVIL, "report.json");
+    folder.scan().args(["-o", "report.json", "-f", "json", "."]).run().exits(1);
+    assert!(folder.read("report.json").contains("S101"));
+}
