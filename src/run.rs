@@ -17,7 +17,7 @@ pub use verdict::Memory;
 use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
 use crate::escape::{CAP, printable};
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, Severity, State};
 use crate::names::NamesTable;
 use crate::policy::{FileContext, Policy};
 use crate::report::{Asset, Coverage, Report, Status, Tool};
@@ -51,7 +51,7 @@ pub struct Run<'a> {
     /// text stands for all that there is. What is suppressed there and not found is not there any more.
     pub folders: &'a [String],
     /// Canonical paths of the files that reports of this run will replace. What an earlier run wrote there is no part of
-    /// what is scanned; but what somebody else put there and is found is told.
+    /// what is scanned; but what somebody else put there and is dangerous is told.
     pub outputs: &'a [PathBuf],
     /// Where progress goes.
     pub progress: &'a dyn Progress,
@@ -80,7 +80,9 @@ impl Run<'_> {
         let policy = Policy::new(self.settings, self.rules, crate::policy::today());
         let mut scanned = self.scan_all(&plan, &policy)?;
         let mut is_output = plan.targets.iter().map(|target| target.file().is_some_and(|path| self.is_output(path)));
-        scanned.retain(|one| !is_output.next().unwrap_or_default() || !one.findings.is_empty());
+        // That a report is no model, whatever its name, is nothing to tell.
+        let is_bad = |one: &Scanned| one.findings.iter().any(|finding| finding.severity >= Severity::Medium);
+        scanned.retain(|one| !is_output.next().unwrap_or_default() || is_bad(one));
         let gone = plan.removed.iter().flat_map(|blob| self.gone(blob, &policy)).collect();
         let mut report = self.assemble(plan, scanned, gone, &policy);
         if !self.reproducible {

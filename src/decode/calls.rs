@@ -34,7 +34,7 @@ impl Calls {
         if self.seen.is_empty() || (self.seen.len() == 1 && !shown.contains('…')) {
             return String::new();
         }
-        let all = self.seen.iter().fold(Sha256::new(), |all, one| all.chain_update(one));
+        let all = self.seen.iter().fold(Sha256::new(), Sha256::chain_update);
         all.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -28,10 +28,10 @@ pub fn hide(report: &mut Report) {
 
 /// The name, or one with a number behind it that nobody has.
 fn free(name: String, taken: &mut HashSet<String>) -> String {
-    if taken.insert(name.clone()) {
-        return name;
+    let (mut unique, mut n) = (name.clone(), 2_u64);
+    while !taken.insert(unique.clone()) {
+        unique = format!("{name} ({n})");
+        n += 1;
     }
-    let numbered = (2_u64..).map(|n| format!("{name} ({n})")).find(|name| !taken.contains(name)).unwrap_or(name);
-    taken.insert(numbered.clone());
-    numbered
+    unique
 }

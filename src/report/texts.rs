@@ -47,16 +47,22 @@ impl Report {
             notes,
             rules,
         } = self;
-        issues.iter_mut().for_each(|finding| of_finding(finding, visit));
+        for finding in issues {
+            of_finding(finding, visit);
+        }
         if let Some(diff) = diff {
             of_diff(diff, visit);
         }
-        assets.iter_mut().for_each(|asset| of_asset(asset, visit));
+        for asset in assets {
+            of_asset(asset, visit);
+        }
         for Coverage { path, status: _, reason, bytes: _ } in coverage {
             visit(Text::Path, path);
             lines(reason, visit);
         }
-        suppressions.iter_mut().for_each(|state| of_suppression_state(state, visit));
+        for state in suppressions {
+            of_suppression_state(state, visit);
+        }
         if let Some(Checkout { repository, revision, branch }) = checkout {
             lines([repository, revision, branch].into_iter().flatten(), visit);
         }
@@ -77,7 +83,8 @@ impl Report {
         } in rules
         {
             visit(Text::Line, title);
-            [why, fix].into_iter().for_each(|text| visit(Text::Prose, text));
+            visit(Text::Prose, why);
+            visit(Text::Prose, fix);
         }
     }
 }
@@ -111,9 +118,12 @@ fn of_finding(finding: &mut Finding, visit: &mut Visit<'_>) {
         suppression,
     } = finding;
     visit(Text::Path, path);
-    members.iter_mut().for_each(|name| visit(Text::Member, name));
+    for name in members {
+        visit(Text::Member, name);
+    }
     lines([message, location], visit);
-    [why, fix].into_iter().for_each(|text| visit(Text::Prose, text));
+    visit(Text::Prose, why);
+    visit(Text::Prose, fix);
     of_map(details, visit);
     if let Some(Suppression { source, reason, owner, expires }) = suppression {
         lines([Some(source), reason.as_mut(), owner.as_mut(), expires.as_mut()].into_iter().flatten(), visit);
@@ -122,11 +132,15 @@ fn of_finding(finding: &mut Finding, visit: &mut Visit<'_>) {
 
 fn of_diff(diff: &mut Diff, visit: &mut Visit<'_>) {
     let Diff { mode, base, merge_base, head, full_scan_reason, changed, fixed } = diff;
-    fixed.iter_mut().for_each(|finding| of_finding(finding, visit));
+    for finding in fixed {
+        of_finding(finding, visit);
+    }
     for Change { path, change, from } in changed {
         visit(Text::Path, path);
         visit(Text::Line, change);
-        from.iter_mut().for_each(|path| visit(Text::Path, path));
+        if let Some(path) = from {
+            visit(Text::Path, path);
+        }
     }
     visit(Text::Line, mode);
     lines([base, merge_base, head, full_scan_reason].into_iter().flatten(), visit);
@@ -157,7 +171,9 @@ fn of_suppression_state(state: &mut SuppressionState, visit: &mut Visit<'_>) {
         owner,
         findings: _,
     } = state;
-    path.iter_mut().for_each(|glob| visit(Text::Member, glob));
+    if let Some(glob) = path {
+        visit(Text::Member, glob);
+    }
     lines([source, place].into_iter().chain([expires, reason, owner].into_iter().flatten()), visit);
 }
 

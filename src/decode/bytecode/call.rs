@@ -1,7 +1,5 @@
 //! Calls: what is called with what, and what comes back.
 
-use sha2::{Digest as _, Sha256};
-
 use super::fold;
 use super::kind::{Kind, kind};
 use super::references::{Origin, UNKNOWN};
@@ -151,7 +149,7 @@ impl Walk<'_> {
                     let kind = kind(&module, &path);
                     let told = kind.told(arguments);
                     let call = || describe(&module, &path, arguments);
-                    let given = || Sha256::new().chain_update(format!("{arguments:?}"));
+                    let given = self.references.wants_calls(*id).then(|| self.given(arguments));
                     self.references.call(*id, told, call, given, &self.within);
                     quiet |= matches!(kind, Kind::Look | Kind::GetAttr | Kind::OwnAttribute);
                     self.result(kind, *id, arguments, depth)

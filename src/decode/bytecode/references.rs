@@ -11,6 +11,8 @@ use crate::decode::marshal::{Id, Objects};
 const MOST_NAMES: usize = 10_000;
 /// Names that are paired in one survey.
 const MOST_PAIRED: usize = 1 << 18;
+/// What looking at everything that the calls of one survey are given may cost, in bytes.
+const MOST_GIVEN: usize = 64 << 20;
 /// Longest attribute path, in bytes.
 const LONGEST_PATH: usize = 512;
 /// Modules that a global is taken for which the code does not define: functions that were taken out of their module
@@ -115,6 +117,8 @@ struct Entry {
 pub(super) struct References {
     list: Vec<Entry>,
     index: HashMap<(Origin, String, String), u32>,
+    /// What looking at everything that calls are given has cost.
+    given: usize,
 }
 
 impl References {
@@ -191,20 +195,26 @@ impl References {
         }
     }
 
-    /// Notes a call.
+    /// True as long as everything that a name's further calls are given is looked at.
+    pub(super) fn wants_calls(&self, id: u32) -> bool {
+        self.given < MOST_GIVEN && self.list.get(id as usize).is_some_and(|entry| entry.reference.calls.wants())
+    }
+
+    /// Notes a call; `given`: everything that it is given, and what looking at that cost.
     pub(super) fn call(
         &mut self,
         id: u32,
         arguments: &'static str,
         call: impl FnOnce() -> String,
-        given: impl FnOnce() -> Sha256,
+        given: Option<(Sha256, usize)>,
         within: &str,
     ) {
         let Some(entry) = self.list.get_mut(id as usize) else { return };
         entry.used = true;
         let reference = &mut entry.reference;
-        if reference.calls.wants() {
-            reference.calls.add(given());
+        if let Some((given, cost)) = given {
+            reference.calls.add(given);
+            self.given = self.given.saturating_add(cost);
         }
         // A doubtful call says more than a plain one, and one whose arguments are known more than one of unknown ones.
         let doubtful = reference.arguments.is_empty() && !arguments.is_empty();

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::codes::FORMATS;
 use super::{EVIL, Folder, PLAIN, Ran, SAFE};
+use crate::ci::pipeline::Remote;
 
 fn models() -> Folder {
     let folder = Folder::new().with(EVIL, "evil.pt").with(PLAIN, "plain.pt").with(SAFE, "safe.safetensors");
@@ -223,4 +224,38 @@ fn a_report_in_the_folder_is_no_part_of_what_is_scanned() {
     let folder = Folder::new().with(EVIL, "report.json");
     folder.scan().args(["-o", "report.json", "-f", "json", "."]).run().exits(1);
     assert!(folder.read("report.json").contains("S101"));
+}
+
+#[test]
+fn two_runs_on_one_commit_write_the_same_bytes() {
+    let remote = Remote::new();
+    let flags = ["sarif", "sbom", "json", "markdown", "gitlab-sast", "gitlab-codequality", "junit"];
+    for host in ["github", "gitlab"] {
+        let run = |jobs: &str| {
+            let out = Folder::new();
+            let clone = remote.checkout("refs/pull/7/merge", 2);
+            let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(true));
+            let clone = clone.env("GITHUB_BASE_REF", "main").env("CI_PROJECT_DIR", out.path().to_string_lossy());
+            let files = flags.map(|flag| format!("--{flag}={}", out.file(flag).display()));
+            let mut args =
+                vec!["--reproducible", "--mode", "full", "--jobs", jobs, "--host", host, "--event", "pull_request"];
+            args.extend(files.iter().map(String::as_str));
+            let told = clone.ci(&args).exits(1);
+            let texts = flags.map(|flag| out.read(flag));
+            let stderr = told.ran.stderr.replace(&*out.path().to_string_lossy(), "OUT");
+            let outputs = told.outputs.replace(&*out.path().to_string_lossy(), "OUT");
+            (texts, told.ran.stdout, stderr, told.summary, delimiters_aside(&outputs))
+        };
+        assert_eq!(run("1"), run("4"), "{host}");
+    }
+}
+
+/// Outputs of a step without the random words around each.
+fn delimiters_aside(outputs: &str) -> Vec<String> {
+    let plain = |line: &str| line.split("<<").next().unwrap_or_default().to_owned();
+    outputs
+        .lines()
+        .map(plain)
+        .filter(|line| !line.starts_with("modelaudit-") && !line.starts_with("ghadelimiter"))
+        .collect()
 }
