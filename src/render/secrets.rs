@@ -20,15 +20,15 @@ pub fn hide(report: &mut Report) {
             return;
         }
         *text = match kind {
-            Text::Path => shown.entry(std::mem::take(text)).or_insert_with(|| free(hidden, &mut taken)).clone(),
+            Text::Path => shown.entry(std::mem::take(text)).or_insert_with(|| free(&hidden, &mut taken)).clone(),
             Text::Member | Text::Line | Text::Prose => hidden,
         };
     });
 }
 
 /// The name, or one with a number behind it that nobody has.
-fn free(name: String, taken: &mut HashSet<String>) -> String {
-    let (mut unique, mut n) = (name.clone(), 2_u64);
+fn free(name: &str, taken: &mut HashSet<String>) -> String {
+    let (mut unique, mut n) = (name.to_owned(), 2_u64);
     while !taken.insert(unique.clone()) {
         unique = format!("{name} ({n})");
         n += 1;
