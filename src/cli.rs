@@ -133,10 +133,10 @@ pub struct What {
     /// Scan what is staged for the next commit
     #[arg(long, conflicts_with_all = ["diff", "base", "head"])]
     pub staged: bool,
-    /// Scan only files that match; may be repeated
+    /// In folders and changes, scan only files that match; a file that is named is scanned all the same; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
-    /// Do not scan files that match; may be repeated
+    /// Do not scan files that match, those that are named included; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Also look into the stores of version control (.git); what git ignores is scanned in any case
@@ -488,6 +488,9 @@ pub enum ConfigAction {
         /// The file [default: the one that a scan would use]
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// The same, as other commands spell it
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Print the settings in force and where each comes from
     Show {
@@ -506,7 +509,9 @@ impl ConfigAction {
     pub fn flags(&self) -> Flags {
         match self {
             Self::Init { .. } => Flags::default(),
-            Self::Check { file } => Flags { config: file.clone(), ..Flags::default() },
+            Self::Check { file, config } => {
+                Flags { config: file.clone().or_else(|| config.clone()), ..Flags::default() }
+            }
             Self::Show { rules, limits } => flags(rules, limits, &What::default()),
         }
     }

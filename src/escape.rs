@@ -31,6 +31,20 @@ pub fn printable(text: &str, cap: usize) -> String {
     line.out
 }
 
+/// `text` with credentials hidden and nothing else changed: for names that programs compare.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0_usize;
+    while let Some(found) = secret::find(text, from..text.len()) {
+        out.push_str(text.get(from..found.hidden.start).unwrap_or_default());
+        out.push_str(found.mark);
+        from = found.hidden.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
 /// As [`printable`], but with credentials as they are: for identities, never for an output.
 #[must_use]
 pub fn visible(text: &str, cap: usize) -> String {
@@ -87,12 +101,13 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..)
 }
 
-/// A TOML string of plainly visible characters, none of which could end a Markdown fence.
+/// A TOML string of plainly visible characters, none of which could end a Markdown fence or begin a command in a log.
 #[must_use]
 pub fn toml_string(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
+            '#' if out.ends_with('#') => out.push_str("\\U00000023"),
             '"' | '\\' => {
                 out.push('\\');
                 out.push(c);
@@ -130,9 +145,9 @@ mod tests {
 
     #[test]
     fn strings_survive_toml() {
-        for text in ["plain/a.pt", "a\"b\\c", "x`\u{202e}\n\u{7f}y", "模型"] {
+        for text in ["plain/a.pt", "##vso[x]", "a\"b\\c", "x`\u{202e}\n\u{7f}y", "模型"] {
             let line = format!("x = {}", toml_string(text));
-            assert!(!line.contains(['`', '\u{202e}', '\n', '\u{7f}']));
+            assert!(!line.contains(['`', '\u{202e}', '\n', '\u{7f}']) && !line.contains("##"));
             let table: toml::Table = toml::from_str(&line).unwrap();
             assert_eq!(table.get("x").and_then(toml::Value::as_str), Some(text));
         }

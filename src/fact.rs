@@ -147,6 +147,8 @@ facts! {
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,
+        /// Digest of everything that all such calls are given; empty if `call` says it.
+        calls: &'a str,
         /// Protocol in force, which decides about name mapping and dotted names.
         protocol: u64,
         /// Which pickle of a file with several, from 0.
@@ -187,6 +189,8 @@ facts! {
         arguments: &'a str,
         /// The call, capped.
         call: &'a str,
+        /// Digest of everything that all such calls are given; empty if `call` says it.
+        calls: &'a str,
         /// The code object that uses it.
         within: &'a str,
         /// True for code of Python 2, whose modules have other names.
@@ -201,6 +205,8 @@ facts! {
         function: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,
+        /// Digest of everything that all such calls are given; empty if `call` says it.
+        calls: &'a str,
         /// As for `global`.
         arguments: &'a str,
         /// Protocol in force.

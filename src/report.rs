@@ -2,8 +2,12 @@
 //!
 //! Its JSON form is the contract of `docs/generated/schema/report-v1.schema.json`.
 
+mod texts;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use texts::Text;
 
 use crate::finding::{Finding, Severity};
 

@@ -6,6 +6,7 @@
 mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ pub use verdict::Memory;
 use crate::bytes::{Input, InputName, ReadAt, Role};
 use crate::config::Settings;
 use crate::escape::{CAP, printable};
-use crate::finding::{Finding, State};
+use crate::finding::{Finding, Severity, State};
 use crate::names::NamesTable;
 use crate::policy::{FileContext, Policy};
 use crate::report::{Asset, Coverage, Report, Status, Tool};
@@ -49,6 +50,9 @@ pub struct Run<'a> {
     /// Folders that are looked at to their end, as patterns of files in them begin, with a slash at the end; an empty
     /// text stands for all that there is. What is suppressed there and not found is not there any more.
     pub folders: &'a [String],
+    /// Canonical paths of the files that reports of this run will replace. What an earlier run wrote there is no part of
+    /// what is scanned; but what somebody else put there and is dangerous is told.
+    pub outputs: &'a [PathBuf],
     /// Where progress goes.
     pub progress: &'a dyn Progress,
     /// Where verdicts are kept between runs.
@@ -74,7 +78,11 @@ impl Run<'_> {
     pub fn report(&self, plan: Plan) -> Result<Report, rayon::ThreadPoolBuildError> {
         let (clock, start) = (SystemTime::now(), Instant::now());
         let policy = Policy::new(self.settings, self.rules, crate::policy::today());
-        let scanned = self.scan_all(&plan, &policy)?;
+        let mut scanned = self.scan_all(&plan, &policy)?;
+        let mut is_output = plan.targets.iter().map(|target| target.file().is_some_and(|path| self.is_output(path)));
+        // That a report is no model, whatever its name, is nothing to tell.
+        let is_bad = |one: &Scanned| one.findings.iter().any(|finding| finding.severity >= Severity::Medium);
+        scanned.retain(|one| !is_output.next().unwrap_or_default() || is_bad(one));
         let gone = plan.removed.iter().flat_map(|blob| self.gone(blob, &policy)).collect();
         let mut report = self.assemble(plan, scanned, gone, &policy);
         if !self.reproducible {
@@ -82,6 +90,10 @@ impl Run<'_> {
             report.duration = start.elapsed().as_secs_f64();
         }
         Ok(report)
+    }
+
+    fn is_output(&self, path: &Path) -> bool {
+        self.outputs.iter().any(|output| output == path)
     }
 
     fn scan_all(&self, plan: &Plan, policy: &Policy<'_>) -> Result<Vec<Scanned>, rayon::ThreadPoolBuildError> {

@@ -1,10 +1,8 @@
 //! One comment for one change and key, kept up to date.
 //!
-//! The comment is found by the marker in its first line and by its author: others can write the marker too, and could
-//! change a comment of theirs after this program has filled it in. Where the host does not say who this program is, an
-//! account of a program counts, and whether a comment can be changed decides: people are never taken for it.
-
-use std::collections::HashSet;
+//! The comment is found by the marker in its first line and by its author: others can write the marker too, and a token
+//! may be allowed to change what they wrote. Where the host does not say who this program is, it says so when a comment
+//! is made: what the same account of a program wrote before under the marker then goes.
 
 use super::http::HttpError;
 use crate::cli::Wanted;
@@ -27,7 +25,7 @@ pub struct Existing {
 
 /// The discussion of a change.
 pub trait Discussion {
-    /// The name under which this program writes. None: some program's, the host does not say which.
+    /// The name under which this program writes. None: that of an app, the host does not say which.
     ///
     /// # Errors
     /// Those of a request.
@@ -37,11 +35,11 @@ pub trait Discussion {
     /// # Errors
     /// Those of a request.
     fn list(&self) -> Result<Vec<Existing>, HttpError>;
-    /// Adds one.
+    /// Adds one, and gives the name of its author.
     ///
     /// # Errors
     /// Those of a request.
-    fn create(&self, body: &str) -> Result<(), HttpError>;
+    fn create(&self, body: &str) -> Result<String, HttpError>;
     /// Replaces the text of one.
     ///
     /// # Errors
@@ -111,36 +109,38 @@ pub fn publish(
     }
     let author = discussion.author()?;
     let marker = marker(key);
-    let ours = |comment: &Existing| {
-        author.as_ref().map_or(comment.bot, |author| comment.author.eq_ignore_ascii_case(author))
-            && comment.body.lines().next().is_some_and(|line| line.trim_end() == marker)
-    };
-    let existing: Vec<Existing> = discussion.list()?.into_iter().filter(ours).collect();
-    let text = body(true);
-    let mut strangers = HashSet::new();
-    for first in &existing {
-        if strangers.contains(&first.author) {
-            continue;
-        }
+    let is_marked = |comment: &Existing| comment.body.lines().next().is_some_and(|line| line.trim_end() == marker);
+    let marked: Vec<Existing> = discussion.list()?.into_iter().filter(is_marked).collect();
+    let mut ours = author.iter().flat_map(|name| by(&marked, name));
+    if let Some(first) = ours.next() {
+        let text = body(true);
         // Hosts keep line ends and blanks at the end in their own way.
         let same = first.body.replace("\r\n", "\n").trim_end() == text.trim_end();
-        match if same { Ok(()) } else { discussion.update(first.id, &text) } {
-            // Another program's.
-            Err(error) if author.is_none() && error.is_refusal() => {
-                strangers.insert(&first.author);
-                continue;
-            }
-            done => done?,
+        if !same {
+            discussion.update(first.id, &text)?;
         }
         // Two runs at once may each have found none.
-        for other in existing.iter().filter(|other| other.id != first.id && other.author == first.author) {
+        for other in ours {
             discussion.delete(other.id)?;
         }
         return Ok(if same { Done::Same } else { Done::Updated });
     }
-    if when == Wanted::OnFindings && !is_worth_it(report) {
+    // One of an unknown program may be ours, and then it must not go on saying what is no longer so.
+    let again = author.is_none() && marked.iter().any(|comment| comment.bot);
+    if when == Wanted::OnFindings && !again && !is_worth_it(report) {
         return Ok(Done::Silent);
     }
-    discussion.create(&body(false))?;
-    Ok(Done::Created)
+    let name = discussion.create(&body(again))?;
+    // Now the host has said who writes.
+    let mut done = Done::Created;
+    for earlier in by(&marked, &name).filter(|comment| author.is_none() && comment.bot) {
+        discussion.delete(earlier.id)?;
+        done = Done::Updated;
+    }
+    Ok(done)
+}
+
+/// The comments of one author.
+fn by<'c>(comments: &'c [Existing], name: &'c str) -> impl Iterator<Item = &'c Existing> {
+    comments.iter().filter(move |comment| comment.author.eq_ignore_ascii_case(name))
 }

@@ -19,6 +19,8 @@ const POLLS: [u64; 5] = [1, 2, 4, 8, 15];
 /// One repository.
 pub struct GitHub<'a> {
     client: Client<'a>,
+    /// The GraphQL API of the same server: it alone tells the token of an app who it is.
+    graphql: Client<'a>,
     repository: String,
 }
 
@@ -65,8 +67,8 @@ impl<'a> GitHub<'a> {
         else {
             return Ok(None);
         };
-        let client = Client::new(transport, clock, api, token.clone(), headers(token))?;
-        Ok(Some(Self { client, repository: repository.clone() }))
+        let client = |address: &str| Client::new(transport, clock, address, token.clone(), headers(token));
+        Ok(Some(Self { client: client(api)?, graphql: client(&graphql(api))?, repository: repository.clone() }))
     }
 
     fn path(&self, rest: &str) -> String {
@@ -113,6 +115,27 @@ impl<'a> GitHub<'a> {
         Pullrequest { github: self, number }
     }
 
+    /// The name under which the app of an installation's token writes, if the server tells.
+    fn app(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Answered {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            viewer: Viewer,
+        }
+        #[derive(Deserialize)]
+        struct Viewer {
+            login: String,
+        }
+        let question = json!({"query": "query { viewer { login } }"});
+        let answer = self.graphql.send(Method::Post, "", Some(&question)).ok()?;
+        let login = answer.json::<Answered>().ok()?.data.viewer.login;
+        let name = login.strip_suffix("[bot]").unwrap_or(&login);
+        (!name.is_empty()).then(|| format!("{name}[bot]"))
+    }
+
     /// Uploads a SARIF document for a commit of a reference, and waits for the host to process it. Gives the id of the
     /// upload, and whether it was processed in time.
     ///
@@ -156,6 +179,12 @@ impl<'a> GitHub<'a> {
         }
         Ok((id, false))
     }
+}
+
+/// The address of the GraphQL API beside that of the REST API: `https://api.github.com`, `https://HOST/api/v3`.
+fn graphql(api: &str) -> String {
+    let api = api.trim_end_matches('/');
+    format!("{}/graphql", api.strip_suffix("/v3").unwrap_or(api))
 }
 
 fn headers(token: &Secret) -> Vec<(&'static str, String)> {
@@ -204,8 +233,8 @@ impl Discussion for Pullrequest<'_, '_> {
     fn author(&self) -> Result<Option<String>, HttpError> {
         match self.github.client.send(Method::Get, "/user", None) {
             Ok(answer) => Ok(Some(answer.json::<User>()?.login)),
-            // The token of a workflow or of an app is nobody's.
-            Err(HttpError::Refused { .. }) => Ok(None),
+            // The token of a workflow or of another app, which is no user.
+            Err(HttpError::Refused { .. }) => Ok(self.github.app()),
             Err(error) => Err(error),
         }
     }
@@ -222,9 +251,10 @@ impl Discussion for Pullrequest<'_, '_> {
         Ok(comments.into_iter().map(existing).collect())
     }
 
-    fn create(&self, body: &str) -> Result<(), HttpError> {
+    fn create(&self, body: &str) -> Result<String, HttpError> {
         let path = self.github.path(&format!("/issues/{}/comments", self.number));
-        self.github.client.send(Method::Post, &path, Some(&json!({"body": body}))).map(drop)
+        let made: Comment = self.github.client.send(Method::Post, &path, Some(&json!({"body": body})))?.json()?;
+        Ok(made.user.map(|user| user.login).unwrap_or_default())
     }
 
     fn update(&self, id: u64, body: &str) -> Result<(), HttpError> {

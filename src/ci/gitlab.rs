@@ -81,8 +81,10 @@ impl Discussion for MergeRequest<'_> {
         Ok(notes.into_iter().filter(|note| !note.system).map(existing).collect())
     }
 
-    fn create(&self, body: &str) -> Result<(), HttpError> {
-        self.client.send(Method::Post, &format!("{}/notes", self.path), Some(&json!({"body": body}))).map(drop)
+    fn create(&self, body: &str) -> Result<String, HttpError> {
+        let path = format!("{}/notes", self.path);
+        let made: Note = self.client.send(Method::Post, &path, Some(&json!({"body": body})))?.json()?;
+        Ok(made.author.username)
     }
 
     fn update(&self, id: u64, body: &str) -> Result<(), HttpError> {

@@ -141,14 +141,6 @@ pub enum HttpError {
     },
 }
 
-impl HttpError {
-    /// True if the rights of the token are the reason: as on forks, where that is no failure.
-    #[must_use]
-    pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-}
-
 /// Sends one request and reads one answer, without any policy.
 pub trait Transport {
     /// Exchanges. `sent` in the error says whether the request may have arrived.

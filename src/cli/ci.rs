@@ -104,10 +104,10 @@ pub struct CiWhat {
     /// Git LFS objects that are not here: report them as unread, fail, fetch those that changed, pass them over
     #[arg(long, value_name = "WHAT", default_value = "report")]
     pub lfs: Lfs,
-    /// Scan only files that match; may be repeated
+    /// In folders and changes, scan only files that match; a file that is named is scanned all the same; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
-    /// Do not scan files that match; may be repeated
+    /// Do not scan files that match, those that are named included; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Keep verdicts by the digest of what they are about, and do not scan the same bytes with the same rules again

@@ -17,6 +17,7 @@ use crate::ci::plan::{Asked, Planned, Planner, Scope};
 use crate::ci::{summary, trust};
 use crate::cli::{self, CiAction, Host, Lfs, Pipeline, Telling};
 use crate::config::{Environment, Flags, Settings};
+use crate::render::secrets;
 use crate::report::{Coverage, Report, Status, Verdict};
 use crate::rules::RuleSet;
 use crate::run::{Memory, Run};
@@ -114,13 +115,14 @@ impl<'a> Session<'a> {
             }
         };
         let scanned = self.scanned(planned, &repo, &env, &context);
-        let scanned = match scanned {
+        let mut scanned = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {
                 self.explain()?;
                 return Err(error);
             }
         };
+        secrets::hide(&mut scanned.report);
         let code = Publisher::new(&mut self).publish(&scanned)?;
         self.explain()?;
         Ok(code)
@@ -250,6 +252,8 @@ impl<'a> Session<'a> {
             rules: own.as_ref().unwrap_or(shipped),
             reproducible: self.arguments.output.reproducible,
             folders: if everything { &all } else { &[] },
+            // Versions in git are scanned, never what lies on the disk.
+            outputs: &[],
             progress: &(),
             memory: cache.as_ref().map(|cache| cache as &dyn Memory),
         };

@@ -235,6 +235,19 @@ impl Look {
     }
 
     fn print(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+        let is_json = matches!(
+            format,
+            OutputFormat::Json
+                | OutputFormat::Sarif
+                | OutputFormat::Cyclonedx
+                | OutputFormat::GitlabSast
+                | OutputFormat::GitlabCodequality
+        );
+        let mut inert = output::InertJson::new(out);
+        if is_json { self.print_plain(report, format, &mut inert) } else { self.print_plain(report, format, out) }
+    }
+
+    fn print_plain(&self, report: &Report, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
         match format {
             OutputFormat::Text => text::write(report, &self.text, out),
             OutputFormat::Json => json::write(report, out),

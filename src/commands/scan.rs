@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::{self, Telling, What};
+use crate::cli::{self, Output, Telling, What};
 use crate::config::{Environment, Flags, Settings};
 use crate::escape::glob;
+use crate::render::secrets;
 use crate::report::Report;
 use crate::rules::RuleSet;
 use crate::run::{Progress, Run};
@@ -25,7 +26,8 @@ pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
     let output = &arguments.output;
     let (what, flags, bare) = (&arguments.what, arguments.flags(), output.no_progress || telling.quiet);
     super::check_outputs(output, &what.targets)?;
-    let (report, _) = scanned(what, &flags, bare, output.reproducible)?;
+    let (mut report, _) = scanned(what, &flags, bare, output)?;
+    secrets::hide(&mut report);
     super::settled(report.verdict.exit_code(), super::write_reports(&report, output, telling))
 }
 
@@ -34,10 +36,10 @@ pub fn run(arguments: &cli::Scan, telling: &Telling) -> anyhow::Result<u8> {
 /// # Errors
 /// The settings or the targets make no sense.
 pub(super) fn report(what: &What, flags: &Flags, bare: bool) -> anyhow::Result<(Report, Settings)> {
-    scanned(what, flags, bare, true)
+    scanned(what, flags, bare, &Output { reproducible: true, ..Output::default() })
 }
 
-fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow::Result<(Report, Settings)> {
+fn scanned(what: &What, flags: &Flags, bare: bool, output: &Output) -> anyhow::Result<(Report, Settings)> {
     let env = Environment::read()?;
     let shipped = RuleSet::shipped();
     let settings = Settings::load(flags, &env, shipped)?;
@@ -49,14 +51,21 @@ fn scanned(what: &What, flags: &Flags, bare: bool, reproducible: bool) -> anyhow
     let run = Run {
         settings: &settings,
         rules: own.as_ref().unwrap_or(shipped),
-        reproducible,
+        reproducible: output.reproducible,
         folders: &whole_folders(&request, &context),
+        outputs: &places(output, &context),
         progress: &bar,
         memory: None,
     };
     let report = run.report(plan)?;
     bar.0.finish_and_clear();
     Ok((report, settings))
+}
+
+/// The files of an earlier run that this one's reports replace.
+fn places(output: &Output, context: &Context) -> Vec<PathBuf> {
+    let all = output.output.as_deref().into_iter().chain(output.files().map(|(_, path)| path));
+    all.filter_map(|path| context.dir.join(path).canonicalize().ok()).collect()
 }
 
 /// The folders that a request is about as a whole.

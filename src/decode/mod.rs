@@ -9,6 +9,7 @@
 )]
 
 pub mod bytecode;
+pub mod calls;
 pub mod codec;
 pub mod hdf5;
 pub mod integer;

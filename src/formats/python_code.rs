@@ -152,6 +152,7 @@ impl Gathered {
                     usage: if reference.called { "calls" } else { "names" },
                     arguments: reference.arguments,
                     call: &reference.call,
+                    calls: &reference.calls.digest(&reference.call),
                     within: &reference.within,
                     python2: *python2,
                 };

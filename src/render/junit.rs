@@ -233,7 +233,8 @@ fn escaped_lines(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
+    // A host of CI would take these for commands when the document goes to a log.
+    out.replace("##[", "&#35;#[").replace("##vso[", "&#35;#vso[")
 }
 
 #[cfg(test)]

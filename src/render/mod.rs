@@ -18,6 +18,7 @@ pub(crate) mod page;
 pub(crate) mod phrase;
 mod room;
 pub mod sarif;
+pub mod secrets;
 pub mod text;
 mod time;
 mod unread;

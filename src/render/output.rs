@@ -77,6 +77,42 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     Ok(())
 }
 
+/// Passes JSON on with the marks spelt out by which hosts of CI know a command anywhere in a line of a log, `##[` and
+/// `##vso[`. Two number signs stand in strings only, so the data stay what they are.
+pub struct InertJson<'o> {
+    out: &'o mut dyn Write,
+    /// Number signs right before.
+    signs: usize,
+}
+
+impl<'o> InertJson<'o> {
+    /// For JSON that goes to `out`.
+    pub fn new(out: &'o mut dyn Write) -> Self {
+        Self { out, signs: 0 }
+    }
+}
+
+impl Write for InertJson<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.signs >= 2 && matches!(byte, b'[' | b'v') {
+                let (plain, marked) = rest.split_at(at - (bytes.len() - rest.len()));
+                self.out.write_all(plain)?;
+                write!(self.out, "\\u{byte:04x}")?;
+                rest = marked.get(1..).unwrap_or_default();
+            }
+            self.signs = if *byte == b'#' { self.signs + 1 } else { 0 };
+        }
+        self.out.write_all(rest)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Nobody listens any more: that is not the writer's failure.
 fn quiet(result: io::Result<()>) -> io::Result<()> {
     match result {
@@ -135,6 +171,23 @@ mod tests {
         let mut out = Vec::new();
         to_stream(&mut out, |out| out.write_all(b"a\nb")).unwrap();
         assert_eq!(out, b"a\nb\n");
+    }
+
+    #[test]
+    fn json_gives_no_commands_and_says_the_same() {
+        for text in ["##vso[a]", "###[x", "##[", "a##", "#[v", "##", "[##v", "####vso[##["] {
+            let mut out = Vec::new();
+            // Byte by byte: what is a mark may come in pieces.
+            for byte in serde_json::to_vec(&[text]).unwrap().chunks(1).scan(InertJson::new(&mut out), |json, byte| {
+                json.write_all(byte).unwrap();
+                Some(byte)
+            }) {
+                assert_eq!(byte.len(), 1);
+            }
+            let shown = String::from_utf8(out).unwrap();
+            assert!(!shown.contains("##[") && !shown.contains("##vso["), "{shown}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [text]);
+        }
     }
 
     #[test]

@@ -288,11 +288,13 @@ impl<'f> View<'f> {
     /// or system writes another one of the same object. What a call is given belongs to it: the same function with other
     /// arguments does something else.
     pub(super) fn identity(&self) -> String {
-        let (module, function, protocol, call) = match *self.fact {
-            Fact::Global { module, function, protocol, call, .. }
-            | Fact::Dormant { module, function, protocol, call, .. } => (module, function, protocol, call),
-            Fact::CodeReference { module, function, python2, call, .. } => {
-                (module, function, if python2 { 2 } else { 4 }, call)
+        let (module, function, protocol, call, calls) = match *self.fact {
+            Fact::Global { module, function, protocol, call, calls, .. }
+            | Fact::Dormant { module, function, protocol, call, calls, .. } => {
+                (module, function, protocol, call, calls)
+            }
+            Fact::CodeReference { module, function, python2, call, calls, .. } => {
+                (module, function, if python2 { 2 } else { 4 }, call, calls)
             }
             _ => return self.key(),
         };
@@ -301,6 +303,8 @@ impl<'f> View<'f> {
         let name = format!("{}\u{1f}{function}", canonical(module));
         // The function is in the name already, under its public spelling.
         match call.split_once('(') {
+            // What is shown is cut, and of several calls the first one.
+            Some(_) if !calls.is_empty() => format!("{name}\u{1f}{calls}"),
             Some((_, arguments)) => format!("{name}\u{1f}({arguments}"),
             None => name,
         }

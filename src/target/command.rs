@@ -83,7 +83,8 @@ impl Git {
         if let Some(index) = &self.index_file {
             command.env("GIT_INDEX_FILE", index);
         }
-        command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_TERMINAL_PROMPT", "0");
+        let nothing = if cfg!(windows) { "NUL" } else { "/dev/null" };
+        command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_GRAFT_FILE", nothing).env("GIT_TERMINAL_PROMPT", "0");
         command.env("LC_ALL", "C").stdin(Stdio::null());
         command
     }

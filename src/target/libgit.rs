@@ -31,6 +31,10 @@ pub(super) fn open(dir: &Path, index_file: Option<&Path>) -> Result<Arc<dyn Repo
     // An index with an extension that the library does not know shows only when it is read.
     let checked = opened.and_then(|handle| handle.index().map(|_| handle));
     match checked {
+        // The library believes them, and what is compared would be theirs to say.
+        Ok(handle) if handle.commondir().join("info/grafts").exists() => {
+            Ok(Arc::new(GitCommand::open(dir, index_file, "it has grafts, which only git can pass over")?))
+        }
         Ok(handle) => Ok(Arc::new(LibGit {
             git_dir: handle.path().to_path_buf(),
             common: handle.commondir().to_path_buf(),
@@ -90,10 +94,8 @@ impl LibGit {
             let mut diff = match side {
                 Side::Commit(id) => handle.diff_tree_to_tree(old.as_ref(), Some(&tree(id)?), Some(&mut options))?,
                 Side::Index => {
-                    let index = match &self.index_file {
-                        Some(path) => git2::Index::open(path)?,
-                        None => handle.index()?,
-                    };
+                    let own = handle.index()?.path().map(Path::to_path_buf);
+                    let index = staged(self.index_file.as_deref().or(own.as_deref()))?;
                     handle.diff_tree_to_index(old.as_ref(), Some(&index), Some(&mut options))?
                 }
             };
@@ -106,6 +108,22 @@ impl LibGit {
             Ok(settle_renames(diff.deltas().filter_map(|delta| raw(&delta)).collect()))
         })
     }
+}
+
+/// The index as it will be committed. The library takes entries with the mark "assume unchanged" for unchanged; git
+/// commits them.
+fn staged(path: Option<&Path>) -> Result<git2::Index, git2::Error> {
+    const ASSUME_UNCHANGED: u16 = 0x8000;
+    let mut index = match path {
+        Some(path) => git2::Index::open(path)?,
+        None => git2::Index::new()?,
+    };
+    let marked: Vec<git2::IndexEntry> = index.iter().filter(|entry| entry.flags & ASSUME_UNCHANGED != 0).collect();
+    for mut entry in marked {
+        entry.flags &= !ASSUME_UNCHANGED;
+        index.add(&entry)?;
+    }
+    Ok(index)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -275,6 +275,15 @@ impl Target {
         }
     }
 
+    /// The file on the disk that is read, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.content {
+            Content::File(path) => Some(path),
+            Content::Held(_) | Content::Blob(_) => None,
+        }
+    }
+
     /// Opens the base version and gives its path there. None if there is none, or if it is a pointer whose object is
     /// not here.
     ///

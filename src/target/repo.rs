@@ -182,7 +182,9 @@ fn smudge(git: &Git, target: &Target) -> io::Result<()> {
     let mut input = tempfile::tempfile()?;
     input.write_all(&pointer)?;
     input.rewind()?;
-    let mut command = git.network(&["lfs", "smudge"]);
+    // The repository's own settings may leave files out or pass over what fails; here each object was asked for.
+    let settings = ["-c", "lfs.fetchinclude=", "-c", "lfs.fetchexclude=", "-c", "lfs.skipdownloaderrors=false"];
+    let mut command = git.network(&[&settings[..], &["lfs", "smudge"]].concat());
     command.env("GIT_LFS_SKIP_SMUDGE", "0").stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
     Git::finish(command).map(drop).map_err(said)
 }

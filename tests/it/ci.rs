@@ -4,7 +4,7 @@ mod comments;
 mod events;
 #[cfg(unix)]
 mod large;
-mod pipeline;
+pub(crate) mod pipeline;
 mod server;
 mod settings;
 mod upload;

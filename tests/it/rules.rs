@@ -224,6 +224,7 @@ fn with<'a>(module: &'a str, function: &'a str, invoked_by: &'a str, arguments: 
         usage: if invoked_by.is_empty() { "referenced" } else { "called" },
         arguments,
         call,
+        calls: "",
         protocol: 4,
         stream: 0,
         count: 1,
@@ -343,7 +344,8 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("mark-padding", "MARK", "S216", High),
         ("odd-array", "BUILD", "S216", High),
     ];
-    let dormant = Fact::Dormant { module: "posix", function: "system", call: "", arguments: "", protocol: 4 };
+    let dormant =
+        Fact::Dormant { module: "posix", function: "system", call: "", calls: "", arguments: "", protocol: 4 };
     expect(dormant, "S213", Low, "");
     for (effect, opcode, code, severity) in table {
         expect(Fact::Opcode { effect, opcode, detail: "", stream: 0 }, code, severity, "");

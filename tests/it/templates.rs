@@ -174,7 +174,7 @@ fn the_action_takes_no_program_that_its_list_does_not_name() {
 fn commands_in_hooks_parse() {
     let hooks = text(".pre-commit-hooks.yaml");
     let entries: Vec<&str> = hooks.lines().filter_map(|line| line.trim().strip_prefix("entry: ")).collect();
-    assert_eq!(entries.len(), 3);
+    assert_eq!(entries.len(), 4);
     for entry in entries {
         cli::parse(entry.split_whitespace().map(Into::into)).unwrap();
     }

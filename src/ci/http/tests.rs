@@ -107,7 +107,7 @@ fn all_requests_of_a_run_have_one_time() {
 fn refusals_are_final() {
     let script = Script::new([answer(403, &[], r#"{"message":"Resource not accessible by integration"}"#)]);
     let error = script.send(Method::Post).unwrap_err();
-    assert!(error.is_refusal());
+    assert!(matches!(error, HttpError::Refused { status: 403, .. }), "{error}");
     assert!(error.to_string().contains("Resource not accessible"));
 }
 

@@ -149,7 +149,8 @@ impl Walk<'_> {
                     let kind = kind(&module, &path);
                     let told = kind.told(arguments);
                     let call = || describe(&module, &path, arguments);
-                    self.references.call(*id, told, call, &self.within);
+                    let given = self.references.wants_calls(*id).then(|| self.given(arguments));
+                    self.references.call(*id, told, call, given, &self.within);
                     quiet |= matches!(kind, Kind::Look | Kind::GetAttr | Kind::OwnAttribute);
                     self.result(kind, *id, arguments, depth)
                 }

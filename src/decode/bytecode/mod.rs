@@ -14,6 +14,7 @@ mod attribute;
 mod build;
 mod call;
 mod fold;
+mod given;
 mod instruction;
 mod kind;
 mod lists;

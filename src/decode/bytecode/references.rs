@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
+use sha2::Sha256;
+
+use crate::decode::calls::Calls;
 use crate::decode::marshal::{Id, Objects};
 
 /// Names that are told apart in one survey.
 const MOST_NAMES: usize = 10_000;
 /// Names that are paired in one survey.
 const MOST_PAIRED: usize = 1 << 18;
+/// What looking at everything that the calls of one survey are given may cost, in bytes.
+const MOST_GIVEN: usize = 64 << 20;
 /// Longest attribute path, in bytes.
 const LONGEST_PATH: usize = 512;
 /// Modules that a global is taken for which the code does not define: functions that were taken out of their module
@@ -80,6 +85,8 @@ pub struct Reference {
     pub arguments: &'static str,
     /// The call in Python notation, capped.
     pub call: String,
+    /// All calls, with everything that they are given.
+    pub calls: Calls,
     /// Name of the code object that uses it first.
     pub within: String,
 }
@@ -110,6 +117,8 @@ struct Entry {
 pub(super) struct References {
     list: Vec<Entry>,
     index: HashMap<(Origin, String, String), u32>,
+    /// What looking at everything that calls are given has cost.
+    given: usize,
 }
 
 impl References {
@@ -129,6 +138,7 @@ impl References {
             called: false,
             arguments: "",
             call: String::new(),
+            calls: Calls::default(),
             within: within.to_owned(),
         };
         self.list.push(Entry { origin, reference, walked: false, used: false });
@@ -185,11 +195,27 @@ impl References {
         }
     }
 
-    /// Notes a call.
-    pub(super) fn call(&mut self, id: u32, arguments: &'static str, call: impl FnOnce() -> String, within: &str) {
+    /// True as long as everything that a name's further calls are given is looked at.
+    pub(super) fn wants_calls(&self, id: u32) -> bool {
+        self.given < MOST_GIVEN && self.list.get(id as usize).is_some_and(|entry| entry.reference.calls.wants())
+    }
+
+    /// Notes a call; `given`: everything that it is given, and what looking at that cost.
+    pub(super) fn call(
+        &mut self,
+        id: u32,
+        arguments: &'static str,
+        call: impl FnOnce() -> String,
+        given: Option<(Sha256, usize)>,
+        within: &str,
+    ) {
         let Some(entry) = self.list.get_mut(id as usize) else { return };
         entry.used = true;
         let reference = &mut entry.reference;
+        if let Some((given, cost)) = given {
+            reference.calls.add(given);
+            self.given = self.given.saturating_add(cost);
+        }
         // A doubtful call says more than a plain one, and one whose arguments are known more than one of unknown ones.
         let doubtful = reference.arguments.is_empty() && !arguments.is_empty();
         let vague = reference.call.contains(UNKNOWN) && (doubtful || reference.arguments == arguments);

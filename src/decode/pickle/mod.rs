@@ -18,6 +18,7 @@ mod changes;
 mod code;
 pub(in crate::decode) mod codec;
 mod evidence;
+mod given;
 mod hooks;
 mod invoke;
 mod listing;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::role::{Role, role};
+use crate::decode::calls::Calls;
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
 const MOST_NAMES: usize = 1 << 16;
@@ -58,6 +59,8 @@ pub struct Use {
     pub arguments: &'static str,
     /// The call in Python notation, capped.
     pub call: String,
+    /// All such calls, with everything that they are given.
+    pub calls: Calls,
     /// String arguments of the first such call, capped.
     pub texts: Vec<String>,
     /// How often.
@@ -207,17 +210,23 @@ impl Names {
         None
     }
 
+    /// The calls that a use stands for.
+    pub(super) fn calls(&mut self, entry: u32) -> Option<&mut Calls> {
+        Some(&mut self.use_mut(entry)?.calls)
+    }
+
     /// Adds a use that [`Names::count_use`] did not know.
     pub(super) fn add_use(&mut self, name: u32, invoked: bool, fresh: Fresh) -> Option<u32> {
         let id = u32::try_from(self.uses.len()).ok()?;
         let entry = self.get_mut(name)?;
         let next = entry.uses.replace(id);
-        let Fresh { usage, by, arguments, call, mut texts } = fresh;
+        let Fresh { usage, by, arguments, call, calls, mut texts } = fresh;
         self.text_bytes = self.text_bytes.saturating_add(texts.iter().map(String::len).sum());
         if self.text_bytes > MOST_TEXT_BYTES {
             texts.clear();
         }
-        self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, again: Vec::new(), next });
+        let again = Vec::new();
+        self.uses.push(Use { name, usage, by, invoked, arguments, call, calls, texts, count: 1, again, next });
         Some(id)
     }
 }
@@ -233,6 +242,7 @@ pub(super) struct Fresh {
     pub(super) by: &'static str,
     pub(super) arguments: &'static str,
     pub(super) call: String,
+    pub(super) calls: Calls,
     pub(super) texts: Vec<String>,
 }
 
@@ -323,7 +333,14 @@ mod tests {
         assert_eq!(names.intern(b"os\0system", naming), first);
         assert_eq!(names.get(0).map(|name| (name.function.as_str(), name.named)), Some(("system", 2)));
         assert_eq!(names.count_use(0, "called", "REDUCE", "", 9), None);
-        let fresh = Fresh { usage: "called", by: "REDUCE", arguments: "", call: String::new(), texts: Vec::new() };
+        let fresh = Fresh {
+            usage: "called",
+            by: "REDUCE",
+            arguments: "",
+            call: String::new(),
+            calls: Calls::default(),
+            texts: Vec::new(),
+        };
         let added = names.add_use(0, true, fresh);
         assert_eq!(names.count_use(0, "called", "REDUCE", "", 9), added);
     }

@@ -93,10 +93,12 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
         // A loader that is given several pickles is as good as the worst of them.
         let arguments = verdict.reduce(|a, b| if a == "clean" { b } else { a }).unwrap_or(entry.arguments);
         let again = entry.again.len() as u64;
-        let told = named(name, stream, Some((entry, arguments)), entry.count.saturating_sub(again));
+        let calls = entry.calls.digest(&entry.call);
+        let used = Some((entry, arguments, calls.as_str()));
+        let told = named(name, stream, used, entry.count.saturating_sub(again));
         scan.fact(place.offset(name.at), place.length(name.len), told);
         for &at in &entry.again {
-            scan.fact(place.offset(at), place.length(1), named(name, stream, Some((entry, arguments)), 1));
+            scan.fact(place.offset(at), place.length(1), named(name, stream, used, 1));
         }
         for text in entry.texts.iter().filter(|text| text.len() >= 8) {
             scan.fact(place.offset(name.at), 0, Fact::Text { text, slot: "argument" });
@@ -112,17 +114,18 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
 }
 
 /// The fact that a name is used, or only referenced, so often.
-fn named<'n>(name: &'n Name, stream: u64, entry: Option<(&'n Use, &'static str)>, count: u64) -> Fact<'n> {
+fn named<'n>(name: &'n Name, stream: u64, entry: Option<(&'n Use, &'static str, &'n str)>, count: u64) -> Fact<'n> {
     let idle = if name.popped >= name.named { "discarded" } else { "referenced" };
     Fact::Global {
         module: &name.module,
         function: &name.function,
         opcode: name.opcode,
-        invoked_by: entry.map_or("", |(entry, _)| entry.by),
-        invoked: entry.is_some_and(|(entry, _)| entry.invoked),
-        usage: entry.map_or(idle, |(entry, _)| entry.usage),
-        arguments: entry.map_or("", |(_, arguments)| arguments),
-        call: entry.map_or("", |(entry, _)| entry.call.as_str()),
+        invoked_by: entry.map_or("", |(entry, ..)| entry.by),
+        invoked: entry.is_some_and(|(entry, ..)| entry.invoked),
+        usage: entry.map_or(idle, |(entry, ..)| entry.usage),
+        arguments: entry.map_or("", |(_, arguments, _)| arguments),
+        call: entry.map_or("", |(entry, ..)| entry.call.as_str()),
+        calls: entry.map_or("", |(.., calls)| calls),
         protocol: u64::from(name.protocol),
         stream,
         count,

@@ -54,6 +54,7 @@ pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, st
                 usage,
                 arguments: "",
                 call: "",
+                calls: "",
                 protocol: 4,
                 stream,
                 count: 1,

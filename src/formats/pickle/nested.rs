@@ -196,6 +196,7 @@ fn dormant(scan: &mut Scan<'_>, machine: &Machine<'_>, at: u64) {
             module: &name.module,
             function: &name.function,
             call: &entry.call,
+            calls: &entry.calls.digest(&entry.call),
             arguments: entry.arguments,
             protocol: u64::from(name.protocol),
         };

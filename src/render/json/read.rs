@@ -3,12 +3,11 @@
 
 use std::io::{self, Read};
 
-use serde_json::{Map, Value};
-
 use super::SCHEMA_VERSION;
 use crate::escape::printable;
 use crate::finding::Finding;
-use crate::report::{Checkout, Diff, Report, RuleInfo, Status, SuppressionState, Verdict};
+use crate::render::secrets;
+use crate::report::{Report, Status, Text, Verdict};
 
 /// Largest report that is read, in bytes.
 pub const MAX_BYTES: usize = 256 << 20;
@@ -144,6 +143,10 @@ fn check(report: &Report) -> Result<(), ReadError> {
         ensure(asset.sha256.as_deref().is_none_or(|hex| is_hex(hex, 64)), "sha256", place, "not a digest")?;
         ensure(is_path(&asset.path), "path", place, "not a path")?;
     }
+    for (n, change) in report.diff.iter().flat_map(|diff| &diff.changed).enumerate() {
+        let sound = is_path(&change.path) && change.from.as_deref().is_none_or(is_path);
+        ensure(sound, "path, from", || format!("diff.changed[{n}]."), "not a path")?;
+    }
     for (n, file) in report.coverage.iter().enumerate() {
         let place = || format!("coverage[{n}].");
         ensure(is_path(&file.path), "path", place, "not a path")?;
@@ -205,72 +208,12 @@ fn is_path(text: &str) -> bool {
     !text.contains('\0') && text.chars().count() <= NAME_CAP
 }
 
-/// Escapes and cuts every text again.
+/// Escapes and cuts every text again. Names stay what they are, but for credentials: programs compare them.
 fn cleanse(report: &mut Report) {
-    let Report { tool, checkout, diff, issues, assets, coverage, errors, notes, rules, scanner_names, .. } = report;
-    for SuppressionState { source, place, expires, reason, owner, .. } in &mut report.suppressions {
-        [source, place].into_iter().for_each(clean);
-        [expires, reason, owner].into_iter().flatten().for_each(clean);
-    }
-    if let Some(Checkout { repository, revision, branch }) = checkout {
-        [repository, revision, branch].into_iter().flatten().for_each(clean);
-    }
-    for text in [&mut tool.version, &mut tool.rules_digest, &mut tool.names_digest] {
-        clean(text);
-    }
-    if let Some(Diff { mode, base, merge_base, head, full_scan_reason, changed, fixed }) = diff {
-        [base, merge_base, head, full_scan_reason].into_iter().flatten().chain([mode]).for_each(clean);
-        changed.iter_mut().map(|change| &mut change.change).for_each(clean);
-        fixed.iter_mut().for_each(cleanse_finding);
-    }
-    issues.iter_mut().for_each(cleanse_finding);
-    for asset in assets {
-        clean(&mut asset.format);
-        asset.tensors.iter_mut().chain(&mut asset.contains).for_each(clean);
-        cleanse_map(&mut asset.metadata);
-    }
-    coverage.iter_mut().filter_map(|file| file.reason.as_mut()).for_each(clean);
-    errors.iter_mut().chain(notes).chain(scanner_names).for_each(clean);
-    for RuleInfo { title, why, fix, .. } in rules {
-        clean(title);
-        [why, fix].into_iter().for_each(clean_prose);
-    }
-}
-
-fn cleanse_finding(finding: &mut Finding) {
-    let Finding { message, location, why, fix, details, suppression, .. } = finding;
-    [message, location].into_iter().for_each(clean);
-    [why, fix].into_iter().for_each(clean_prose);
-    cleanse_map(details);
-    if let Some(suppression) = suppression {
-        clean(&mut suppression.source);
-        let others = [&mut suppression.reason, &mut suppression.owner, &mut suppression.expires];
-        others.into_iter().flatten().for_each(clean);
-    }
-}
-
-fn clean(text: &mut String) {
-    *text = printable(text, TEXT_CAP);
-}
-
-/// Explanations may have several lines.
-fn clean_prose(text: &mut String) {
-    *text = text.split('\n').map(|line| printable(line, PROSE_CAP)).collect::<Vec<_>>().join("\n");
-}
-
-fn cleanse_map(map: &mut Map<String, Value>) {
-    for (key, mut value) in std::mem::take(map) {
-        cleanse_value(&mut value);
-        map.insert(printable(&key, TEXT_CAP), value);
-    }
-}
-
-/// The parser has refused deep nesting already.
-fn cleanse_value(value: &mut Value) {
-    match value {
-        Value::String(text) => clean(text),
-        Value::Array(items) => items.iter_mut().for_each(cleanse_value),
-        Value::Object(map) => cleanse_map(map),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
+    report.each_text(&mut |kind, text| match kind {
+        Text::Path | Text::Member => {}
+        Text::Line => *text = printable(text, TEXT_CAP),
+        Text::Prose => *text = text.split('\n').map(|line| printable(line, PROSE_CAP)).collect::<Vec<_>>().join("\n"),
+    });
+    secrets::hide(report);
 }

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 
 use crate::escape::printable;
+use crate::render::page::inert;
 
 /// Longest text in a code span, in characters.
 const CODE_CAP: usize = 300;
@@ -20,7 +21,7 @@ pub(in crate::render) fn code(text: &str) -> String {
     let text = middle(&printable(text, usize::MAX), CODE_CAP);
     let text = if text.is_empty() { " " } else { &text };
     // The one character that could end the span.
-    format!("`{}`", text.replace('`', "\\u{60}"))
+    format!("`{}`", inert(&text.replace('`', "\\u{60}")))
 }
 
 /// [`code`] in a cell of a table, which a bare `|` would end.

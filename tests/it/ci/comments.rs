@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use super::pipeline::{Checkout, Remote, Told};
-use super::server::{Fault, Server};
+use super::server::{BOT, Fault, Server};
 use crate::cli::{EVIL, Folder, Run, bytes_of};
 
 const MARKER: &str = "<!-- modelaudit:pr-comment v1 key=default -->";
-const BOT: &str = "github-actions[bot]";
 
 fn clone<'r>(remote: &'r Remote, server: &Server) -> Checkout<'r> {
     let clone = remote.checkout("refs/pull/7/merge", 1);
@@ -88,25 +87,51 @@ fn each_key_has_its_comment_and_no_more_than_one() {
 }
 
 #[test]
-fn an_app_finds_its_comment_and_leaves_those_of_others() {
+fn a_comment_belongs_to_the_account_of_the_token() {
+    let remote = Remote::new();
+    // Who may write here may change what others wrote: the marker alone gives nobody's comment away.
+    let server = Server::start(&remote.feature);
+    server.comment("mallory", MARKER).comment("other[bot]", MARKER);
+    assert_eq!(run(&remote, &server, &[]).output("comment"), "created");
+    assert_eq!(run(&remote, &server, &["--reproducible"]).output("comment"), "updated");
+    let authors: Vec<String> = server.comments().into_iter().map(|(author, _)| author).collect();
+    assert_eq!(authors, ["mallory", "other[bot]", BOT]);
+    assert!(server.comments()[..2].iter().all(|(_, body)| body == MARKER), "{:?}", server.comments());
+    // Another app, under either spelling of its name, and a person of that name.
+    for name in ["scanner", "scanner[bot]"] {
+        let server = Server::start(&remote.feature);
+        server.app(name).comment(BOT, MARKER).comment("scanner", MARKER).comment("scanner[bot]", MARKER);
+        assert_eq!(run(&remote, &server, &[]).output("comment"), "updated");
+        let comments = server.comments();
+        assert!(comments.len() == 3 && comments[..2].iter().all(|(_, body)| body == MARKER), "{comments:?}");
+        assert!(comments[2].1.contains("S101"));
+    }
+    let server = Server::start(&remote.feature);
+    server.person("Carol").comment(BOT, MARKER).comment("carol", MARKER);
+    assert_eq!(run(&remote, &server, &[]).output("comment"), "updated");
+    assert_eq!((server.comments()[0].1.as_str(), server.count("POST /graphql")), (MARKER, 0));
+}
+
+#[test]
+fn an_app_whose_name_is_not_told_replaces_its_comment() {
     let remote = Remote::new();
     let server = Server::start(&remote.feature);
-    server.comment("mallory", MARKER).comment("app[bot]", MARKER);
-    assert_eq!(run(&remote, &server, &[]).output("comment"), "updated");
-    assert_eq!(server.comments().len(), 2);
-    assert_eq!(server.comments()[0].1, MARKER, "a person's");
-    // What the host does not let it change is another program's.
-    let server = Server::start(&remote.feature);
-    server.comment("app[bot]", MARKER).fault(Fault { status: 403, headers: "", to: "PATCH" });
-    assert_eq!(run(&remote, &server, &[]).output("comment"), "created");
-    assert_eq!(server.comments()[0].1, MARKER);
+    server.comment("other[bot]", MARKER).comment("mallory", MARKER);
+    for done in ["created", "updated"] {
+        server.fault(Fault { status: 403, headers: "", to: "POST /graphql" });
+        // The first fault in the list is waited for.
+        assert_eq!(run(&remote, &server, &[]).output("comment"), done);
+    }
+    let comments = server.comments();
+    assert_eq!(comments.iter().map(|(author, _)| author.as_str()).collect::<Vec<_>>(), ["other[bot]", "mallory", BOT]);
+    assert!(comments[..2].iter().all(|(_, body)| body == MARKER) && comments[2].1.contains("S101"), "{comments:?}");
 }
 
 #[test]
 fn refusals_on_forks_are_a_note() {
     let remote = Remote::new();
     let server = Server::start(&remote.feature);
-    server.fault(Fault { status: 403, headers: "", to: "POST" });
+    server.fault(Fault { status: 403, headers: "", to: "POST /repos" });
     let told = clone(&remote, &server).ci(&["--upload-sarif", "never"]).exits(1);
     assert!(told.ran.stderr.contains("note: no comment: the host refuses (403)"), "{}", told.ran.stderr);
     assert!(told.ran.stderr.contains("modelaudit ci comment"), "{}", told.ran.stderr);
@@ -119,7 +144,11 @@ fn pauses_that_the_host_asks_for_are_kept() {
     let server = Server::start(&remote.feature);
     server.fault(Fault { status: 429, headers: "retry-after: 1\r\n", to: "GET /repos" });
     server.fault(Fault { status: 503, headers: "", to: "GET /repos" });
-    server.fault(Fault { status: 403, headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1\r\n", to: "POST" });
+    server.fault(Fault {
+        status: 403,
+        headers: "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1\r\n",
+        to: "POST /repos",
+    });
     assert_eq!(run(&remote, &server, &[]).output("comment"), "created");
     let server = Server::start(&remote.feature);
     server.fault(Fault { status: 429, headers: "retry-after: 86400\r\n", to: "GET /repos" });

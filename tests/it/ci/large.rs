@@ -98,3 +98,44 @@ fn a_verdict_that_is_kept_needs_no_object_and_no_second_look() {
     let (told, asked) = run(&remote, true, false, &keep);
     assert!(!asked.is_empty() && told.ran.stderr.contains("the cache is not used"), "{}", told.ran.stderr);
 }
+
+/// True if the genuine client is on this machine.
+fn has_client() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "looks for git-lfs")]
+    let found = std::process::Command::new("git").args(["lfs", "version"]).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("SKIPPED: git-lfs is not installed");
+    }
+    found
+}
+
+#[test]
+fn the_genuine_client_fetches_what_changed_whatever_the_repository_says() {
+    if !has_client() {
+        return;
+    }
+    let bytes = bytes_of(EVIL);
+    let (oid, _) = pointer(&bytes);
+    let settings = "[lfs]\n\tfetchexclude = *\n\tfetchinclude = none\n\tskipdownloaderrors = true\n";
+    for (config, there) in [("", true), (settings, true), (settings, false)] {
+        let remote = Remote::with(|feature| {
+            feature.write("models/large.pt", pointer(&bytes).1);
+            feature.write(".gitattributes", "*.pt -text\n");
+            feature.write(".lfsconfig", config);
+        });
+        if there {
+            // The client takes objects of a remote on the disk from its store.
+            remote.origin().write(&format!(".git/lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4]), &bytes);
+        }
+        let clone = remote.checkout("refs/pull/7/merge", 1);
+        let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(false));
+        let told = clone.env("GITHUB_BASE_REF", "main").ci(&["--fail-on", "high", "--lfs", "fetch"]);
+        if there {
+            assert_eq!(told.exits(1).found(), ["new models/large.pt"], "{config}");
+        } else {
+            let told = told.exits(2);
+            assert!(told.summary.contains("Git LFS: models/large.pt"), "{}", told.summary);
+        }
+    }
+}

@@ -34,6 +34,10 @@ struct State {
     merge_base: String,
     pulls: Vec<Value>,
     polls: u32,
+    /// The app whose token asks; its name as GraphQL tells it.
+    app: String,
+    /// The person whose token asks, if it is not an app's.
+    person: Option<String>,
 }
 
 /// The server; it ends with the test.
@@ -43,6 +47,9 @@ pub(crate) struct Server {
     pub(crate) url: String,
 }
 
+/// The account of the tokens of workflows.
+pub(crate) const BOT: &str = "github-actions[bot]";
+
 /// Comments on one page, whatever the client asks for: more than one page in every test with a few.
 const PAGE: usize = 3;
 
@@ -51,7 +58,8 @@ impl Server {
     pub(crate) fn start(head: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { head: head.to_owned(), next: 100, ..State::default() }));
+        let state =
+            Arc::new(Mutex::new(State { head: head.to_owned(), next: 100, app: BOT.to_owned(), ..State::default() }));
         let server = Self { state, url };
         let serving = server.clone();
         thread::spawn(move || {
@@ -68,6 +76,18 @@ impl Server {
         state.next += 1;
         state.comments.push(note(id, author, body));
         drop(state);
+        self
+    }
+
+    /// The token is another app's than that of a workflow.
+    pub(crate) fn app(&self, name: &str) -> &Self {
+        name.clone_into(&mut self.state.lock().unwrap().app);
+        self
+    }
+
+    /// The token is a person's.
+    pub(crate) fn person(&self, name: &str) -> &Self {
+        self.state.lock().unwrap().person = Some(name.to_owned());
         self
     }
 
@@ -152,6 +172,8 @@ impl Server {
             ("GET", ["user"]) if asked.headers.iter().any(|header| header.starts_with("private-token")) => {
                 (200, String::new(), json!({"username": "project_bot"}))
             }
+            ("GET", ["user"]) if state.person.is_some() => (200, String::new(), json!({"login": state.person})),
+            ("POST", ["graphql"]) => (200, String::new(), json!({"data": {"viewer": {"login": state.app}}})),
             ("GET", ["user"]) => (403, String::new(), json!({"message": "Resource not accessible by integration"})),
             ("GET", ["repos", _, _, "pulls", _]) => {
                 (200, String::new(), json!({"number": 7, "head": {"sha": state.head}}))
@@ -168,7 +190,11 @@ impl Server {
                 let link = if more { "link: <http://evil.example/next>; rel=\"next\"\r\n" } else { "" };
                 (200, link.to_owned(), json!(items))
             }
-            ("POST", ["repos", _, _, "issues", _, "comments"]) => create(&mut state, "github-actions[bot]", asked),
+            ("POST", ["repos", _, _, "issues", _, "comments"]) => {
+                let name = format!("{}[bot]", state.app.trim_end_matches("[bot]"));
+                let name = state.person.clone().unwrap_or(name);
+                create(&mut state, &name, asked)
+            }
             ("POST", ["projects", _, "merge_requests", _, "notes"]) => create(&mut state, "project_bot", asked),
             ("PATCH" | "PUT", [.., id]) => {
                 let id: u64 = id.parse().unwrap();

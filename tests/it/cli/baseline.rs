@@ -251,3 +251,40 @@ fn a_saved_report_becomes_every_file() {
         assert!(out.read(&format!("render{flag}")) == out.read("scan"), "{flag}");
     }
 }
+
+/// A pickle that calls `os.system` with each command, in the given way of writing strings.
+fn commands(protocol: u8, commands: &[String]) -> Vec<u8> {
+    let mut bytes = if protocol == 0 { Vec::new() } else { vec![0x80, protocol] };
+    for command in commands {
+        bytes.extend(b"cos\nsystem\n");
+        if protocol == 0 {
+            bytes.extend(format!("(V{command}\nt").into_bytes());
+        } else {
+            bytes.push(b'X');
+            bytes.extend(u32::try_from(command.len()).unwrap().to_le_bytes());
+            bytes.extend(command.as_bytes());
+            bytes.push(0x85);
+        }
+        bytes.extend(b"R0");
+    }
+    bytes.extend(b"N.");
+    bytes
+}
+
+#[test]
+fn an_accepted_call_is_accepted_with_all_that_it_is_given() {
+    let long = |end: &str| format!("echo {} {end}", "x".repeat(100_000));
+    let folder = Folder::new().write("other.pkl", commands(2, &[long("a")]));
+    create(&folder, &[]);
+    accepted(&folder).run().exits(0).says("1 suppressed");
+    // Written again, it is the same call; and it stays one, however often it is made.
+    for bytes in [commands(0, &[long("a")]), commands(2, &[long("a"), long("a")])] {
+        std::fs::write(folder.file("other.pkl"), bytes).unwrap();
+        accepted(&folder).run().exits(0);
+    }
+    // What differs behind what is shown, and what comes after it.
+    for other in [vec![long("b")], vec![long("a"), "# two".to_owned()], vec!["# one".to_owned(), long("a")]] {
+        std::fs::write(folder.file("other.pkl"), commands(2, &other)).unwrap();
+        accepted(&folder).run().exits(1).says("other.pkl");
+    }
+}

@@ -96,6 +96,11 @@ fn configuration_is_written_checked_and_shown() {
     let printed = folder.run("config").args(["init", "-"]).run().exits(0).stdout;
     assert_eq!(printed, folder.read(".modelaudit.toml").replace(env!("CARGO_PKG_VERSION"), "[VERSION]"));
     folder.run("config").arg("check").run().exits(0).says(".modelaudit.toml: no mistakes");
+    for file in [&["--config", "other.toml"][..], &["other.toml"]] {
+        folder.run("config").arg("check").args(file).run().exits(2).warns("other.toml");
+    }
+    folder.run("config").args(["check", "--config", ".modelaudit.toml"]).run().exits(0).says("no mistakes");
+    folder.run("config").args(["check", "--config", "a", "b"]).run().exits(2).warns("cannot be used with");
     let folder = folder.write(".modelaudit.toml", "fail_on = \"high\"\n[severity]\nS101 = \"low\"\n");
     let shown = folder.run("config").args(["show", "--strict"]).env("MODELAUDIT_TIMEOUT", "5").run().exits(0);
     let shown =

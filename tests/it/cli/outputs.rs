@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::codes::FORMATS;
 use super::{EVIL, Folder, PLAIN, Ran, SAFE};
+use crate::ci::pipeline::Remote;
 
 fn models() -> Folder {
     let folder = Folder::new().with(EVIL, "evil.pt").with(PLAIN, "plain.pt").with(SAFE, "safe.safetensors");
@@ -197,4 +198,64 @@ fn a_report_that_was_tampered_with_is_refused_or_righted() {
     render(&folder, "text").exits(2).warns("not a report").warns("help:");
     folder.run("render").args(["--from", "absent.json", "-f", "text"]).run().exits(2).warns("absent.json");
     folder.run("render").args(["--from", "cut.json", "-f", "text"]).run().exits(2).warns("not a report");
+}
+
+#[test]
+fn a_report_in_the_folder_is_no_part_of_what_is_scanned() {
+    let folder = models();
+    for format in FORMATS {
+        for name in ["report", "report.json", "report.bin"] {
+            let scan = || {
+                let ran = folder.scan().args(["-f", format, "-o", name, "--json", "all.json", "."]).run().exits(1);
+                (folder.read(name), folder.read("all.json"), ran.stderr)
+            };
+            assert_eq!(scan(), scan(), "{format} {name}");
+            std::fs::remove_file(folder.file(name)).unwrap();
+        }
+    }
+    // By another way there.
+    let first = folder.scan().args(["-f", "json", "."]).run().exits(1).stdout;
+    for path in [folder.file("report.json"), folder.file("./models/../report.json")] {
+        std::fs::create_dir_all(folder.file("models")).unwrap();
+        folder.scan().args(["-f", "json", "-o"]).arg(&path).arg(".").run().exits(1);
+        assert_eq!(folder.read("report.json").replace(env!("CARGO_PKG_VERSION"), "[VERSION]"), first);
+    }
+    // What somebody put there for a report to cover is told.
+    let folder = Folder::new().with(EVIL, "report.json");
+    folder.scan().args(["-o", "report.json", "-f", "json", "."]).run().exits(1);
+    assert!(folder.read("report.json").contains("S101"));
+}
+
+#[test]
+fn two_runs_on_one_commit_write_the_same_bytes() {
+    let remote = Remote::new();
+    let flags = ["sarif", "sbom", "json", "markdown", "gitlab-sast", "gitlab-codequality", "junit"];
+    for host in ["github", "gitlab"] {
+        let run = |jobs: &str| {
+            let out = Folder::new();
+            let clone = remote.checkout("refs/pull/7/merge", 2);
+            let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(true));
+            let clone = clone.env("GITHUB_BASE_REF", "main").env("CI_PROJECT_DIR", out.path().to_string_lossy());
+            let files = flags.map(|flag| format!("--{flag}={}", out.file(flag).display()));
+            let mut args =
+                vec!["--reproducible", "--mode", "full", "--jobs", jobs, "--host", host, "--event", "pull_request"];
+            args.extend(files.iter().map(String::as_str));
+            let told = clone.ci(&args).exits(1);
+            let texts = flags.map(|flag| out.read(flag));
+            let stderr = told.ran.stderr.replace(&*out.path().to_string_lossy(), "OUT");
+            let outputs = told.outputs.replace(&*out.path().to_string_lossy(), "OUT");
+            (texts, told.ran.stdout, stderr, told.summary, delimiters_aside(&outputs))
+        };
+        assert_eq!(run("1"), run("4"), "{host}");
+    }
+}
+
+/// Outputs of a step without the random words around each.
+fn delimiters_aside(outputs: &str) -> Vec<String> {
+    let plain = |line: &str| line.split("<<").next().unwrap_or_default().to_owned();
+    outputs
+        .lines()
+        .map(plain)
+        .filter(|line| !line.starts_with("modelaudit-") && !line.starts_with("ghadelimiter"))
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! Credentials of a scanned file are in no output.
 
-use super::{Folder, Ran};
+use super::{Folder, Ran, bytes_of};
+use crate::ci::pipeline::Remote;
 
 const FORMATS: [&str; 9] =
     ["text", "json", "sarif", "cyclonedx", "markdown", "gitlab-sast", "gitlab-codequality", "github", "junit"];
@@ -102,4 +103,91 @@ fn no_output_tells_a_credential() {
         tells_nothing(&ran, &commands, "inspect");
         assert!(ran.stdout.contains("ghp_…[redacted]"), "{}", ran.stdout);
     }
+}
+
+/// A token put together here, as in [`commands`].
+fn token() -> String {
+    format!("ghp{}{}", '_', "aB3dE5gH7jK9mN2pQ4sT6vW8xZ0cF1hL5nR7")
+}
+
+/// Names with a token: of a file with a finding, of one that cannot be read, of one of a format that is not read, of
+/// members; and two that differ in the token only.
+fn names() -> [(String, Vec<u8>); 5] {
+    let token = token();
+    let other = token.replace("aB3", "zY9");
+    let cut = bytes_of(super::EVIL);
+    [
+        (format!("models/{token}.pt"), bytes_of(super::EVIL)),
+        (format!("models/{other}.pt"), bytes_of(super::EVIL)),
+        (format!("{token}/cut.pt"), cut[..cut.len() / 2].to_vec()),
+        (format!("{token}.onnx"), b"no model".to_vec()),
+        (format!("zip/{token}.zip"), zip(&format!("{token}.pkl"), b"cos\nsystem\n(S'x'\ntR")),
+    ]
+}
+
+/// A zip archive of one stored member.
+fn zip(name: &str, content: &[u8]) -> Vec<u8> {
+    let (length, size) = (u16::try_from(name.len()).unwrap(), u32::try_from(content.len()).unwrap());
+    let mut sum = flate2::Crc::new();
+    sum.update(content);
+    let common = [
+        &20_u16.to_le_bytes()[..],
+        &[0; 4],
+        &[0, 0, 0x21, 0],
+        &sum.sum().to_le_bytes(),
+        &size.to_le_bytes(),
+        &size.to_le_bytes(),
+        &length.to_le_bytes(),
+        &[0; 2],
+    ]
+    .concat();
+    let local = [&b"PK\x03\x04"[..], &common, name.as_bytes(), content].concat();
+    let entry = [&b"PK\x01\x02\x14\0"[..], &common, &[0; 14], name.as_bytes()].concat();
+    let mut end = b"PK\x05\x06\0\0\0\0\x01\0\x01\0".to_vec();
+    end.extend(u32::try_from(entry.len()).unwrap().to_le_bytes());
+    end.extend(u32::try_from(local.len()).unwrap().to_le_bytes());
+    [local, entry, end, vec![0; 2]].concat()
+}
+
+#[test]
+fn no_output_tells_a_credential_in_a_name() {
+    let mut folder = Folder::new();
+    for (name, bytes) in names() {
+        folder = folder.write(&name, bytes);
+    }
+    let told = [("name".to_owned(), token()[8..24].to_owned())];
+    for format in FORMATS {
+        let ran = folder.scan().args(["-v", "--exclude", &format!("*{}*.x", token()), "--format", format, "."]).run();
+        tells_nothing(&ran.exits(1), &told, format);
+    }
+    let report = folder.scan().args(["-f", "json"]).run().exits(1).json();
+    let paths: Vec<&str> =
+        report["assets"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
+    // Two files stay two.
+    for path in ["models/ghp_…[redacted].pt", "models/ghp_…[redacted].pt (2)"] {
+        assert_eq!(paths.iter().filter(|one| **one == path).count(), 1, "{paths:?}");
+    }
+    // A saved report of another program hides nothing.
+    let report = serde_json::to_string(&report).unwrap().replace("…[redacted]", &token()[4..]);
+    let folder = folder.write("report.json", report);
+    for format in FORMATS {
+        let ran = folder.run("render").args(["--from", "report.json", "--format", format]).run().exits(1);
+        tells_nothing(&ran, &told, format);
+    }
+}
+
+#[test]
+fn no_host_is_told_a_credential_in_a_name() {
+    let remote = Remote::with(|feature| {
+        for (name, bytes) in names() {
+            feature.write(&name, bytes);
+        }
+    });
+    let clone = remote.checkout("refs/pull/7/merge", 2);
+    let clone = clone.github("pull_request", "refs/pull/7/merge", &remote.pull_request(true));
+    let told = clone.env("GITHUB_BASE_REF", "main").ci(&["-v"]).exits(1);
+    let report = told.report.to_string();
+    let all = [&*told.ran.stdout, &told.ran.stderr, &told.outputs, &told.summary, &report].concat();
+    assert!(!all.contains(&token()[8..24]), "{all}");
+    assert!(told.summary.contains("ghp_…[redacted]"), "{}", told.summary);
 }

@@ -165,3 +165,14 @@ fn names_that_are_not_unicode_are_read_and_shown() {
     folder.scan().arg(".").run().exits(1).says("name.pt!/archive/data.pkl");
     folder.scan().arg(name).run().exits(2).warns("not Unicode");
 }
+
+#[test]
+fn a_file_that_is_named_needs_no_include_and_respects_exclude() {
+    let folder = models();
+    let scan = |args: &[&str]| folder.scan().args(["-f", "json"]).args(args).run().json();
+    let (evil, include) = ("models/evil.pt", ["--include", "*.safetensors"]);
+    assert_eq!(files(&scan(&[&include[..], &[evil]].concat())), [evil], "as in ripgrep and ruff");
+    assert_eq!(files(&scan(&[&include[..], &[evil, "."]].concat())), [evil, "safe.safetensors"]);
+    assert_eq!(files(&scan(&[&include[..], &["models/*.pt"]].concat())), [""; 0], "a pattern names no file");
+    assert_eq!(files(&scan(&["--exclude", "*.pt", evil, "safe.safetensors"])), ["safe.safetensors"]);
+}

@@ -211,3 +211,83 @@ fn large_blobs_are_read_from_the_worktree_or_streamed_from_git() {
     assert!(bytes(target(&plan, "same.pt")) == large);
     assert!(bytes(target(&plan, "other.pt")) == large, "same size, other bytes: the committed version counts");
 }
+
+#[test]
+fn marks_in_the_index_hide_nothing_from_the_commit() {
+    let scratch = feature();
+    for (name, mark) in [("a.pt", "--assume-unchanged"), ("b.pt", "--skip-worktree")] {
+        scratch.write(name, "staged");
+        scratch.write("old.pt", mark);
+        scratch.git(&["add", "-A"]);
+        scratch.git(&["update-index", mark, name, "old.pt"]);
+        let plan = scratch.staged();
+        assert!(paths(&plan).contains(&name) && paths(&plan).contains(&"old.pt"), "{:?}", paths(&plan));
+        assert_eq!(bytes(target(&plan, "old.pt")), mark.as_bytes());
+        scratch.git(&["update-index", "--no-assume-unchanged", "--no-skip-worktree", name, "old.pt"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn neither_grafts_nor_replacements_choose_what_is_compared() {
+    let scratch = feature();
+    scratch.write("added.pt", "added");
+    let head = scratch.commit("change");
+    let base = scratch.git(&["rev-parse", "main"]);
+    // The base would be a child of the head: nothing would have changed.
+    scratch.write(".git/info/grafts", format!("{base} {head}\n"));
+    assert_eq!(paths(&scratch.diff("main")), ["added.pt"]);
+    scratch.write(".git/info/grafts", format!("{head}\n"));
+    assert_eq!(paths(&scratch.diff("main")), ["added.pt"]);
+    std::fs::remove_file(scratch.path(".git/info/grafts")).unwrap();
+    scratch.git(&["replace", &head, &base]);
+    assert_eq!(paths(&scratch.diff("main")), ["added.pt"]);
+    scratch.git(&["replace", "-d", &head]);
+    let blobs = ["HEAD:added.pt", "HEAD:old.pt"].map(|name| scratch.git(&["rev-parse", name]));
+    scratch.git(&["replace", &blobs[0], &blobs[1]]);
+    assert_eq!(bytes(target(&scratch.diff("main"), "added.pt")), b"added");
+}
+
+#[cfg(unix)]
+#[test]
+fn no_program_that_the_repository_names_is_run() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = feature();
+    // More than is read through the library: the program git streams it.
+    let large: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    scratch.write("large.pt", &large);
+    scratch.write("small.pt", "small");
+    scratch.commit("models");
+    scratch.write(".gitattributes", "* diff=x filter=x merge=x -delta export-subst ident\n");
+    scratch.commit("attributes");
+    let trap = format!("touch '{}'", scratch.path(".git/sprung").display());
+    let hook = scratch.path("hooks/post-index-change");
+    scratch.write("hooks/post-index-change", format!("#!/bin/sh\n{trap}\n"));
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(&hook, scratch.path("hooks/reference-transaction")).unwrap();
+    for key in
+        "core.fsmonitor core.sshCommand core.pager core.editor core.askPass core.gitProxy core.alternateRefsCommand \
+                diff.external diff.x.command diff.x.textconv filter.x.clean filter.x.smudge filter.x.process \
+                merge.x.driver credential.helper gpg.program pager.diff-tree"
+            .split_whitespace()
+    {
+        scratch.git(&["config", key, &trap]);
+    }
+    scratch.git(&["config", "core.hooksPath", &scratch.path("hooks").to_string_lossy()]);
+    scratch.git(&["config", "core.attributesFile", &scratch.path(".gitattributes").to_string_lossy()]);
+    let _ = std::fs::remove_file(scratch.path(".git/sprung"));
+    // Both ways to read a repository.
+    for grafts in [false, true] {
+        if grafts {
+            scratch.write(".git/info/grafts", "");
+        }
+        for plan in [scratch.diff("main"), scratch.staged(), scratch.scan(&["."])] {
+            for target in &plan.targets {
+                target.open().unwrap().read_range(0, 16).unwrap();
+                target.open_previous().map(|previous| previous.unwrap());
+            }
+        }
+        assert_eq!(bytes(target(&scratch.diff("main"), "large.pt")), large);
+    }
+    assert!(!scratch.path(".git/sprung").exists());
+}
