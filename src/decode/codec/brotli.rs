@@ -58,22 +58,24 @@ fn decode(feed: &mut Feed<'_>, out: &mut Out<'_>, given: &mut u64, fine: u64) ->
     let ended = run(feed, out, &mut piece, BROKEN, |input, piece| {
         let most = usize::try_from(fine.saturating_sub(at)).unwrap_or(usize::MAX).max(1).min(input.len());
         let input = input.get(..most).unwrap_or_default();
-        let (mut left, mut used, mut room, mut made) = (input.len(), 0, piece.len(), 0);
-        let result =
-            BrotliDecompressStream(&mut left, &mut used, input, &mut room, &mut made, piece, &mut total, &mut state);
-        at = at.saturating_add(used as u64);
-        // Of what has been passed on before, nothing again.
-        let old = usize::try_from(before.saturating_sub(seen)).unwrap_or(usize::MAX).min(made);
-        piece.copy_within(old..made, 0);
-        seen = seen.saturating_add(made as u64);
-        Step {
-            used: used as u64,
-            made: made.saturating_sub(old) as u64,
-            state: match result {
+        loop {
+            let (mut left, mut used, mut room, mut made) = (input.len(), 0, piece.len(), 0);
+            let result = BrotliDecompressStream(
+                &mut left, &mut used, input, &mut room, &mut made, piece, &mut total, &mut state,
+            );
+            at = at.saturating_add(used as u64);
+            // Of what has been passed on before, nothing again.
+            let old = usize::try_from(before.saturating_sub(seen)).unwrap_or(usize::MAX).min(made);
+            piece.copy_within(old..made, 0);
+            seen = seen.saturating_add(made as u64);
+            let fresh = made.saturating_sub(old);
+            let state = match result {
                 BrotliResult::ResultSuccess => State::Ended,
                 BrotliResult::ResultFailure => State::Refused,
+                BrotliResult::NeedsMoreOutput if used == 0 && fresh == 0 && made > 0 => continue,
                 BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => State::Going,
-            },
+            };
+            return Step { used: used as u64, made: fresh as u64, state };
         }
     })?;
     *given = before.max(seen);
