@@ -58,15 +58,16 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     if scan.input.read(0, THIN.len())? == THIN {
         return Err(Halt::Unsupported("a thin archive, whose members are files beside it"));
     }
-    let audited = audit(scan);
+    let mut walk = Walk::new();
+    let audited = audit(scan, &mut walk);
     // What stands before a fault or a limit is read.
-    hand_over(scan, Walk::new())?;
+    hand_over(scan, Walk::new(), walk.at)?;
     audited
 }
 
 /// States what the headers give away.
-fn audit(scan: &mut Scan<'_>) -> Result<(), Halt> {
-    let (mut walk, mut contents) = (Walk::new(), Contents::default());
+fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
+    let mut contents = Contents::default();
     while let Some(member) = walk.next(scan).transpose() {
         let member = match member {
             Ok(member) => member,
@@ -88,14 +89,16 @@ fn audit(scan: &mut Scan<'_>) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Hands the members over in portions, up to what the audit has reported.
-fn hand_over(scan: &mut Scan<'_>, mut walk: Walk) -> Result<(), Halt> {
+/// Hands the members before `end` over in portions.
+fn hand_over(scan: &mut Scan<'_>, mut walk: Walk, end: u64) -> Result<(), Halt> {
     let mut portion = Portion::default();
-    while let Ok(Some(member)) = walk.next(scan) {
+    while walk.at < end
+        && let Ok(Some(member)) = walk.next(scan)
+    {
         portion.add(&member.input);
         scan.child(member.input)?;
         if portion.is_full() {
-            scan.later(Box::new(move |scan| hand_over(scan, walk)));
+            scan.later(Box::new(move |scan| hand_over(scan, walk, end)));
             return Ok(());
         }
     }

@@ -66,15 +66,16 @@ impl Header {
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let form = header(&scan.input.read(0, MOST_HEADER)?, 0)?.map_or("", |header| header.form);
     scan.whole(Fact::Component { name: FORMAT.name, detail: form });
-    let audited = audit(scan);
+    let mut walk = Walk::default();
+    let audited = audit(scan, &mut walk);
     // What stands before a fault or a limit is read.
-    hand_over(scan, Walk::default())?;
+    hand_over(scan, Walk::default(), walk.at)?;
     audited
 }
 
 /// States what the headers give away, and what stands behind the end.
-fn audit(scan: &mut Scan<'_>) -> Result<(), Halt> {
-    let (mut walk, mut contents) = (Walk::default(), Contents::default());
+fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
+    let mut contents = Contents::default();
     while let Some(member) = walk.next(scan)? {
         examine(scan, &member, &mut contents)?;
         if member.header.end(member.at) > scan.input.len() {
@@ -93,10 +94,12 @@ fn audit(scan: &mut Scan<'_>) -> Result<(), Halt> {
     fault.map_or(Ok(()), |what| Err(Malformed { at, what }.into()))
 }
 
-/// Hands the members over in portions, up to what the audit has reported.
-fn hand_over(scan: &mut Scan<'_>, mut walk: Walk) -> Result<(), Halt> {
+/// Hands the members before `end` over in portions.
+fn hand_over(scan: &mut Scan<'_>, mut walk: Walk, end: u64) -> Result<(), Halt> {
     let mut portion = Portion::default();
-    while let Ok(Some(member)) = walk.next(scan) {
+    while walk.at < end
+        && let Ok(Some(member)) = walk.next(scan)
+    {
         if member.header.size == 0 {
             continue;
         }
@@ -104,7 +107,7 @@ fn hand_over(scan: &mut Scan<'_>, mut walk: Walk) -> Result<(), Halt> {
         portion.add(&input);
         scan.child(input)?;
         if portion.is_full() {
-            scan.later(Box::new(move |scan| hand_over(scan, walk)));
+            scan.later(Box::new(move |scan| hand_over(scan, walk, end)));
             return Ok(());
         }
     }

@@ -19,7 +19,10 @@ pub(super) fn groups(names: impl Iterator<Item = (usize, String)>) -> Vec<Vec<us
 
 /// Stands for a name where an archive has very many, or very long ones.
 pub(super) fn fingerprint(name: &str) -> u128 {
-    let digest = Sha256::digest(name.as_bytes());
+    prefix(&Sha256::digest(name.as_bytes()))
+}
+
+fn prefix(digest: &[u8]) -> u128 {
     digest.first_chunk().copied().map_or(0, u128::from_le_bytes)
 }
 
@@ -32,11 +35,11 @@ pub(super) fn compare(
 ) -> Result<(&'static str, String), Halt> {
     let mut contents = HashSet::new();
     for &n in group {
-        let digest = match content(scan, n)? {
-            Some(content) => digest(scan, &*content.source)?,
-            None => (u64::MAX.saturating_sub(n as u64), [0; 32]),
+        let content = match content(scan, n)? {
+            Some(content) => prefix(&digest(scan, &*content.source)?.1),
+            None => n as u128,
         };
-        contents.insert(digest);
+        contents.insert(content);
     }
     Ok(match contents.len() {
         1 => ("duplicate-name", format!("{} members of equal content", group.len())),

@@ -20,7 +20,7 @@ use crate::finding::Severity;
 /// Distinct hits kept for one input; a file that causes more is described well enough by these.
 const MAX_HITS: usize = 10_000;
 /// Memory for what tells them apart: names and evidence, which a file may make long.
-const MAX_HIT_BYTES: usize = 16 << 20;
+const MAX_HIT_BYTES: usize = 8 << 20;
 /// Hits that are looked through for the one that describes why reading stopped.
 const RECENT: usize = 64;
 /// Offsets kept for a hit that occurs often.

@@ -10,22 +10,27 @@
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 use super::feed::Feed;
-use super::{Leave, Out, State, Step, run};
+use super::{FaultKind, Leave, Out, State, Step, run};
 use crate::bytes::WINDOW;
 
 const BROKEN: &str = "the Brotli data is broken";
 
-/// The stream, or all frames.
-pub(super) fn streams(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    if !is_frame(feed.peek(16)?) {
-        return stream(feed, out);
-    }
-    while is_frame(feed.peek(16)?) {
-        feed.skip(16)?;
-        stream(feed, out)?;
+/// The stream, or all frames. Some writers flush a stream and never end it: it is whole once it has given `size` bytes.
+pub(super) fn streams(feed: &mut Feed<'_>, out: &mut Out<'_>, size: u64) -> Result<(), Leave> {
+    let framed = is_frame(feed.peek(16)?);
+    loop {
+        if framed {
+            feed.skip(16)?;
+        }
+        match stream(feed, out) {
+            Err(Leave::Fault(fault)) if fault.kind == FaultKind::Cut && out.outcome.produced == size => return Ok(()),
+            end => end?,
+        }
         out.outcome.members = out.outcome.members.saturating_add(1);
+        if !framed || !is_frame(feed.peek(16)?) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn is_frame(head: &[u8]) -> bool {

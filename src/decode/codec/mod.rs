@@ -78,8 +78,8 @@ pub enum Codec {
     },
     /// `PPMd`, variant I, as ZIP wraps it; the size of the decoded data, where it is known.
     PpmdI(Option<u64>),
-    /// Brotli.
-    Brotli,
+    /// Brotli; the size of the decoded data, all ones where only the data says it.
+    Brotli(u64),
     /// Zstandard.
     Zstd,
     /// LZ4 frames, current and legacy.
@@ -158,7 +158,7 @@ pub fn decode(
         Codec::Branches(machine) => filters::branches(&mut feed, &mut out, machine),
         Codec::PpmdH { order, memory, size } => ppmd::variant_h(&mut feed, &mut out, order, memory, size),
         Codec::PpmdI(size) => ppmd::variant_i(&mut feed, &mut out, size),
-        Codec::Brotli => brotli::streams(&mut feed, &mut out),
+        Codec::Brotli(size) => brotli::streams(&mut feed, &mut out, size),
         Codec::Zstd => zstd::frames(&mut feed, &mut out),
         Codec::Lz4 => lz4::frames(&mut feed, &mut out),
     };

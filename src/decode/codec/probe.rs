@@ -40,7 +40,7 @@ pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
         | Codec::Branches(_)
         | Codec::PpmdH { .. }
         | Codec::PpmdI(_)
-        | Codec::Brotli => false,
+        | Codec::Brotli(_) => false,
     }
 }
 

@@ -157,7 +157,7 @@ fn literals_are_decoded_within_their_bound() {
 fn packed() -> [(Codec, &'static [u8]); 2] {
     [
         (Codec::PpmdH { order: 6, memory: 1 << 24, size: 177 }, &fixture!("real", "7z_ppmd_benign.7z")[32..78]),
-        (Codec::Brotli, &fixture!("real", "7z_brotli_benign.7z")[32..92]),
+        (Codec::Brotli(177), &fixture!("real", "7z_brotli_benign.7z")[32..92]),
     ]
 }
 
@@ -178,7 +178,8 @@ fn what_decodes_before_a_cut_or_a_break_is_given() {
         for cut in 0..bytes.len() {
             let (out, outcome) = decoded(codec, &bytes[..cut]);
             assert!(whole.starts_with(&out), "{codec:?} cut to {cut}");
-            assert!(!outcome.ended && outcome.fault.is_some(), "{codec:?} cut to {cut}");
+            assert_eq!(outcome.ended, out == whole, "{codec:?} cut to {cut}");
+            assert_eq!(outcome.ended, outcome.fault.is_none(), "{codec:?} cut to {cut}");
             most = out.len();
             let mut damaged = bytes.to_vec();
             damaged[cut] ^= 0x55;
@@ -198,11 +199,11 @@ fn what_decodes_before_a_cut_or_a_break_is_given() {
 
 #[test]
 fn frames_around_brotli_are_read_over() {
-    let (codec, bytes) = packed()[1];
-    let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
-    let frame = [b"\x50\x2a\x4d\x18\x08\0\0\0".as_slice(), &length, b"BR\x01\0", bytes].concat();
-    let (out, outcome) = decoded(codec, &[frame.as_slice(), &frame].concat());
-    assert_eq!((out.len(), outcome.ended, outcome.members), (354, true, 2));
+    // The same note, in a stream with an end.
+    let bytes = b"\x1b\x8b\0\0\x24\x15\x40\xc2\x6a\x92\xc4\x2a\x39\x5d\x51\xf8\x01";
+    let frame = [b"\x50\x2a\x4d\x18\x08\0\0\0\x11\0\0\0BR\x01\0".as_slice(), bytes].concat();
+    let (out, outcome) = decoded(Codec::Brotli(u64::MAX), &[frame.as_slice(), &frame].concat());
+    assert_eq!((out.len(), outcome.ended, outcome.members), (280, true, 2));
 }
 
 #[test]

@@ -95,10 +95,11 @@ impl Entry {
         String::from_utf8_lossy(&self.name).into_owned()
     }
 
-    /// Bytes of all its names and of its target.
+    /// Bytes of all its names, of its target, and of what is said about them.
     fn name_bytes(&self) -> u64 {
         let names = [&self.name, &self.target].into_iter().chain(&self.other_names);
-        names.map(|name| name.len() as u64).fold(0, u64::saturating_add)
+        let names = names.map(|name| name.len() as u64);
+        names.chain(self.differences.iter().map(|text| text.len() as u64)).fold(0, u64::saturating_add)
     }
 
     /// Offset behind its data.
