@@ -43,6 +43,11 @@ bench-archives:
     cargo build --release --locked
     python3 benches/archives.py
 
+# Small files that stand for very much.
+bench-hostile:
+    cargo build --release --locked
+    python3 benches/hostile.py
+
 # Make the table of known names anew from the packages' wheels.
 names *ARGS:
     python3 tools/names/build.py {{ARGS}}

@@ -263,7 +263,7 @@ pub struct LimitFlags {
     /// most 256 GiB [default: 0]
     #[arg(long, value_name = "SIZE")]
     pub max_decoded_size: Option<String>,
-    /// Members of all archives inside one file; 0: a million [default: 0]
+    /// Members of all archives inside one file; 0: a million, fewer in a file below 16 MB [default: 0]
     #[arg(long, value_name = "N")]
     pub max_members: Option<String>,
     /// Containers around each other that are opened, 1 to 100 [default: 10]

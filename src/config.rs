@@ -320,6 +320,7 @@ impl Settings {
             decoded_bytes: self.max_decoded_size.value.unwrap_or(usual.decoded_bytes),
             decoded_ratio: usual.decoded_ratio.filter(|_| self.max_decoded_size.value.is_none()),
             members: self.max_members.value.unwrap_or(usual.members),
+            bytes_per_member: usual.bytes_per_member.filter(|_| self.max_members.value.is_none()),
             depth: self.max_depth.value,
             timeout: self.timeout.value,
             ..usual

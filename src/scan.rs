@@ -8,7 +8,7 @@
 //!
 //! A panic in a format is caught here: it costs that input its coverage, not the run its report.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use crate::extension;
 use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::oci::declared_digest;
 use crate::formats::{
-    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Work, archive_ar, common, detect, is_hidden,
-    software, wheel,
+    Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Stops, Work, archive_ar, common, detect,
+    is_hidden, software, wheel,
 };
 use crate::inspect::{executable, payload, script};
 use crate::report::{Asset, Coverage, Status, WeightsOnly};
@@ -31,8 +31,8 @@ use crate::rules::{Hit, Judge, RuleSet};
 const MAX_TENSOR_NAMES: usize = 1000;
 /// Metadata entries that the inventory keeps.
 const MAX_METADATA: usize = 200;
-/// Member extents kept to say in which member an executable lies.
-const MAX_EXTENTS: usize = 100_000;
+/// Memory for the extents of members, which are kept to say in which one an executable lies.
+const MAX_EXTENT_BYTES: usize = 8 << 20;
 
 /// Containers up to this size are known again inside themselves. A larger one that goes on for ever meets the limit on
 /// nesting.
@@ -125,13 +125,14 @@ pub fn survey(options: &Options, input: &Input, sink: &mut dyn Sink) -> Outcome<
 struct Walk {
     budget: Budget,
     queue: Vec<Work>,
-    stops: Vec<Stop>,
+    stops: Stops,
     inventory: Inventory,
     /// Formats of the top-level input and of members.
     formats: Vec<&'static str>,
-    inner_formats: Vec<&'static str>,
+    inner_formats: BTreeSet<&'static str>,
     /// Where members lie in the top-level source, to name the one that an executable is in.
     extents: Vec<(u64, u64, InputName)>,
+    extent_bytes: usize,
     /// Layers of container images that are root file systems.
     roots: HashSet<InputName>,
     sha256: Option<String>,
@@ -145,11 +146,12 @@ impl Walk {
         let mut walk = Self {
             budget: Budget::new(options.limits.for_size(input.len())),
             queue: vec![Work::Input(input.clone())],
-            stops: Vec::new(),
+            stops: Stops::default(),
             inventory: Inventory::default(),
             formats: Vec::new(),
-            inner_formats: Vec::new(),
+            inner_formats: BTreeSet::new(),
             extents: Vec::new(),
+            extent_bytes: 0,
             roots: HashSet::new(),
             sha256: None,
             model_extension: false,
@@ -214,7 +216,8 @@ impl Walk {
             self.stop(&input, sink, &Halt::Limit(exceeded));
             return;
         }
-        if let Some(start) = input.extent.filter(|_| input.depth() > 0 && self.extents.len() < MAX_EXTENTS) {
+        if let Some(start) = input.extent.filter(|_| input.depth() > 0 && self.extent_bytes < MAX_EXTENT_BYTES) {
+            self.extent_bytes = self.extent_bytes.saturating_add(input.name.footprint());
             self.extents.push((start, start.saturating_add(input.len()), input.name.clone()));
         }
         let mut found = match identify(&input) {
@@ -423,15 +426,14 @@ impl Walk {
         }
         let bytes = input.len();
         let path = input.name.path.clone();
-        let first = self.stops.first();
-        let more = self.stops.len().saturating_sub(1);
+        let first = self.stops.first().first();
+        let more = self.stops.count().saturating_sub(1);
         let (status, reason) = match first {
             Some(stop) => {
-                let top_failed = self.stops.iter().any(|stop| stop.failed && stop.name.members.is_empty());
                 let others = if more > 0 { format!(" (and {more} more)") } else { String::new() };
                 let inner = stop.name.members.join("!/");
                 let place = if inner.is_empty() { String::new() } else { format!("{}: ", printable(&inner, CAP)) };
-                let status = if top_failed { Status::Failed } else { Status::Partial };
+                let status = if self.stops.top_failed() { Status::Failed } else { Status::Partial };
                 (status, Some(format!("{place}{}{others}", stop.reason)))
             }
             None => match self.unread {
@@ -442,7 +444,7 @@ impl Walk {
                 None => (Status::Complete, None),
             },
         };
-        let errors = self.stops.iter().filter(|stop| !stop.unsupported).take(20);
+        let errors = self.stops.first().iter().filter(|stop| !stop.unsupported).take(20);
         let errors =
             errors.map(|stop| format!("{}: {}", printable(&stop.name.to_string(), CAP), stop.reason)).collect();
         let model = self.is_model();
@@ -451,9 +453,7 @@ impl Walk {
         Outcome { hits: Vec::new(), coverage: Coverage { path, status, reason, bytes }, asset, errors, ignored }
     }
 
-    fn asset(mut self, path: &str, size: u64) -> Asset {
-        self.inner_formats.sort_unstable();
-        self.inner_formats.dedup();
+    fn asset(self, path: &str, size: u64) -> Asset {
         Asset {
             path: path.to_owned(),
             format: self.formats.first().map_or("unknown", |name| name).to_owned(),

@@ -17,6 +17,9 @@ pub struct Limits {
     pub member_bytes: u64,
     /// Entries over all archives of one input. The largest Zarr stores hold a few hundred thousand.
     pub members: u64,
+    /// Bytes of the input for each of them, above 200,000: archives inside archives would else turn a few kilobytes into
+    /// as many members as there may be. None: the user set the number above.
+    pub bytes_per_member: Option<u64>,
     /// How many containers may enclose an input. Real packages stop at four (image layout, compressed layer, tar, zip).
     pub depth: u64,
     /// Steps of work (opcodes, nodes, records). The largest real pickles (pandas frames of objects) have some 10 M.
@@ -30,7 +33,8 @@ impl Limits {
     #[must_use]
     pub fn for_size(self, size: u64) -> Self {
         let fair = self.decoded_ratio.map_or(u64::MAX, |ratio| size.saturating_mul(ratio).max(1 << 30));
-        Self { decoded_bytes: self.decoded_bytes.min(fair), ..self }
+        let members = self.bytes_per_member.map_or(u64::MAX, |bytes| (size / bytes.max(1)).max(200_000));
+        Self { decoded_bytes: self.decoded_bytes.min(fair), members: self.members.min(members), ..self }
     }
 }
 
@@ -42,6 +46,7 @@ impl Default for Limits {
             decoded_ratio: Some(1000),
             member_bytes: 64 << 30,
             members: 1_000_000,
+            bytes_per_member: Some(16),
             depth: 10,
             work: 400_000_000,
             timeout: Some(Duration::from_hours(1)),
@@ -147,6 +152,16 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(limits.for_size(10_000).decoded_bytes, 1 << 30);
         assert_eq!(limits.for_size(10 << 30).decoded_bytes, limits.decoded_bytes);
+    }
+
+    #[test]
+    fn a_small_file_may_not_hold_a_million_members() {
+        let limits = Limits::default();
+        assert_eq!(limits.for_size(19_000).members, 200_000);
+        assert_eq!(limits.for_size(8_000_000).members, 500_000);
+        assert_eq!(limits.for_size(1 << 30).members, limits.members);
+        let chosen = Limits { members: 900_000, bytes_per_member: None, ..limits };
+        assert_eq!(chosen.for_size(19_000).members, 900_000);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl InputName {
     #[must_use]
     pub fn member(&self, name: impl Into<String>) -> Self {
         let mut members = self.members.clone();
-        members.push(name.into());
+        members.push(short(name.into()));
         Self { path: self.path.clone(), members }
     }
 
@@ -61,6 +61,15 @@ impl InputName {
     #[must_use]
     pub fn is_within(&self, outer: &Self) -> bool {
         self.path == outer.path && self.members.starts_with(&outer.members)
+    }
+
+    /// About how many bytes of memory it takes.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let strings = std::iter::once(&self.path).chain(&self.members);
+        strings
+            .map(|text| text.len().saturating_add(size_of::<String>() * 2))
+            .fold(size_of::<Self>(), usize::saturating_add)
     }
 
     /// The innermost name: the last member, or the path.
@@ -78,6 +87,18 @@ impl InputName {
             _ => String::new(),
         }
     }
+}
+
+/// Longest name of a member that is kept whole: that of a path in most systems.
+const MOST_NAME: usize = 4096;
+
+/// The beginning and the end of a name that is too long: it is kept many times over, and the end says what a file is.
+fn short(name: String) -> String {
+    if name.len() <= MOST_NAME {
+        return name;
+    }
+    let (head, tail) = (name.floor_char_boundary(MOST_NAME / 2), name.ceil_char_boundary(name.len() - MOST_NAME / 2));
+    format!("{}…{}", name.get(..head).unwrap_or_default(), name.get(tail..).unwrap_or_default())
 }
 
 impl fmt::Display for InputName {
@@ -176,5 +197,18 @@ impl Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Input({}, {} bytes)", self.name, self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        let name = InputName::top("x.zip").member(format!("a{}ä.pkl", "ö".repeat(9000)));
+        let member = name.innermost();
+        assert!(member.len() <= MOST_NAME + 4 && member.starts_with("aö") && member.contains("ö…ö"));
+        assert_eq!(name.extension(), "pkl");
     }
 }

@@ -7,17 +7,16 @@
 //!
 //! Specification: <https://py7zr.readthedocs.io/en/latest/archive_format.html>
 
+mod members;
 mod unpack;
 
-use std::sync::Arc;
-
-use super::decoded;
-use super::member_audit::{Contents, Described};
+use super::member_audit::Described;
 use super::region::undescribed;
 use super::{Format, FormatKind, Halt, Probe, Scan};
-use crate::bytes::{Exceeded, Input, Malformed, Slice};
-use crate::decode::sevenz::{File, Header, SIGNATURE, START, Start, Streams, Substream, crc, header};
+use crate::bytes::{Exceeded, Malformed};
+use crate::decode::sevenz::{File, Header, SIGNATURE, START, Start, Streams, crc, header};
 use crate::fact::Fact;
+use members::Members;
 use unpack::{Stop, Unpacked, unpack};
 
 /// The record.
@@ -30,13 +29,13 @@ pub const FORMAT: Format = Format {
     refines: None,
     identify: |probe: &Probe<'_>| probe.head.starts_with(SIGNATURE),
     scan,
-    checks: "Start header and header, packed or plain; every member through LZMA, LZMA2, bzip2, DEFLATE, Zstandard, LZ4, \
-             filters and BCJ2; checksums; duplicates; paths and links that leave the archive; bytes that no file owns; bombs.",
+    checks: "Start header and header, packed or plain; every member through LZMA, LZMA2, PPMd, bzip2, DEFLATE, Zstandard, \
+             LZ4, Brotli, filters and BCJ2; checksums; duplicates; paths and links that leave the archive; bytes that no file owns; bombs.",
     spec: "https://py7zr.readthedocs.io/en/latest/archive_format.html",
 };
 
 /// Largest header that is read. One of a hundred thousand files takes ten megabytes.
-const MOST_HEADER: u64 = 64 << 20;
+const MOST_HEADER: u64 = 24 << 20;
 /// Headers packed in headers; writers pack one once.
 const MOST_PACKED: usize = 4;
 /// Bytes at the end in which a lost header is looked for, and places that are tried.
@@ -94,13 +93,10 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
         scan.budget.take_work(1)?;
         described(file, &directory).audit(scan);
     }
-    members(scan, &directory)?;
     unclaimed(scan, &directory)?;
     behind(scan, directory.place.1)?;
-    if let Some(fault) = directory.fault {
-        return Err(fault.into());
-    }
-    found
+    let last = directory.fault.map_or(found, |fault| Err(fault.into()));
+    Members::new(directory, last).go_on(scan)
 }
 
 /// The header where the start header says, or else the last one of the file, with what is wrong about that.
@@ -121,6 +117,7 @@ fn locate(scan: &mut Scan<'_>, start: Start) -> Result<(Directory, Result<(), Ha
     let error = match open(scan, bytes, start.at) {
         Ok(directory) if whole => return Ok((directory, Ok(()))),
         Err(Lost::Encrypted) => return Err(Lost::Encrypted),
+        Ok(_) if start.size > MOST_HEADER => Exceeded { what: "bytes of one header", limit: MOST_HEADER }.into(),
         Ok(_) => Malformed { at: start.at, what: "the header is cut off" }.into(),
         Err(Lost::Halt(halt)) => halt,
     };
@@ -197,133 +194,10 @@ fn without_header(scan: &mut Scan<'_>, start: Start, lost: Lost) -> Result<(), H
     }
 }
 
-/// Decodes each folder and hands its files over.
-fn members(scan: &mut Scan<'_>, directory: &Directory) -> Result<(), Halt> {
-    let mut files = directory.files.iter().filter(|file| file.has_data);
-    let (mut too_deep, mut contents) = (None, Contents::default());
-    for (n, folder) in directory.streams.folders.iter().enumerate() {
-        let named: Vec<(String, Option<&File>)> = (0..folder.parts.len())
-            .map(|part| {
-                let file = files.next();
-                let name = file.map(|file| file.name.clone()).filter(|name| !name.is_empty());
-                (name.unwrap_or_else(|| format!("<folder {n}, file {part}>")), file)
-            })
-            .collect();
-        let first = named.first().map_or_else(|| format!("<folder {n}>"), |(name, _)| name.clone());
-        scan.budget.check_time()?;
-        let unpacked = unpack(scan, &directory.streams, folder)?;
-        let place = directory.streams.packed.get(folder.first).copied().unwrap_or_default();
-        let place = (place.0.saturating_add(START), place.1);
-        let spent = report(scan, &unpacked, place, &first, &named)?;
-        let mut at = 0_u64;
-        for ((name, file), part) in named.iter().zip(&folder.parts) {
-            let input = input(scan, &unpacked, name, at, part.size);
-            at = at.saturating_add(part.size);
-            if unpacked.stop.is_some() && input.is_empty() {
-                continue;
-            }
-            verify(scan, &input, *part, place)?;
-            if let Some(file) = file {
-                if file.is_link() {
-                    described(file, directory).audit_link(scan, &input)?;
-                }
-                contents.add(scan, &input)?;
-            }
-            give(scan, input, &mut too_deep)?;
-        }
-        rest(scan, &unpacked, place, &first, at)?;
-        if let Some(exceeded) = spent {
-            return Err(exceeded.into());
-        }
-    }
-    contents.conclude(scan, FORMAT.name, directory.header());
-    too_deep.map_or(Ok(()), |exceeded: Exceeded| Err(exceeded.into()))
-}
-
 /// Described in the header, packed or not.
 fn described<'a>(file: &'a File, directory: &Directory) -> Described<'a> {
     let mode = file.mode().unwrap_or_default();
     Described { container: FORMAT.name, place: directory.header(), name: &file.name, mode }
-}
-
-/// States how decoding of a folder went, and which files it kept from being read; the limit that nothing else gets past.
-fn report(
-    scan: &mut Scan<'_>,
-    unpacked: &Unpacked,
-    place: (u64, u64),
-    first: &str,
-    named: &[(String, Option<&File>)],
-) -> Result<Option<Exceeded>, Halt> {
-    if let Some((produced, consumed)) = unpacked.bomb {
-        state(scan, place, "bomb-ratio", first, &format!("{produced} bytes from {consumed}"));
-    }
-    let (anomaly, detail, reason) = match unpacked.stop {
-        None => return Ok(None),
-        Some(Stop::Encrypted) => ("encrypted", "", "the member is encrypted"),
-        Some(Stop::Unsupported(what)) => ("unsupported-method", what, "a compression method that cannot be read"),
-        Some(Stop::Fault(fault)) => {
-            scan.halt(&Malformed { at: fault.at, what: fault.what }.into());
-            return Ok(None);
-        }
-        Some(Stop::Limit(exceeded, spent)) => {
-            if unpacked.bomb.is_none() {
-                scan.fact(place.0, 0, Fact::Limit { reason: exceeded.what, format: FORMAT.name });
-            }
-            scan.unread(scan.input.name.member(first), exceeded.what, false);
-            return Ok(Some(exceeded).filter(|_| spent));
-        }
-    };
-    for (name, _) in named {
-        scan.budget.take_member()?;
-        state(scan, place, anomaly, name, detail);
-    }
-    // One for all files of the folder.
-    scan.unread(scan.input.name.member(first), reason, true);
-    Ok(None)
-}
-
-/// One file's part of a folder.
-fn input(scan: &Scan<'_>, unpacked: &Unpacked, name: &str, at: u64, size: u64) -> Input {
-    match unpacked.at {
-        Some(base) => scan.input.slice(name, base.saturating_add(at), size.min(unpacked.source.len().saturating_sub(at))),
-        None => scan.input.member(name, Slice::clip(Arc::clone(&unpacked.source), at, size)),
-    }
-}
-
-/// Compares a file with its checksum. One that is cut off has been reported.
-fn verify(scan: &mut Scan<'_>, input: &Input, part: Substream, place: (u64, u64)) -> Result<(), Halt> {
-    let Some(stated) = part.crc.filter(|_| input.len() == part.size) else { return Ok(()) };
-    let budget = scan.budget;
-    let found = crate::decode::zip::checksum(&*input.source, 0, part.size, |_| Ok(budget.check_time()?))?;
-    if found != stated {
-        let detail = format!("header {stated:#010x}, data {found:#010x}");
-        state(scan, place, "crc-mismatch", input.name.innermost(), &detail);
-    }
-    Ok(())
-}
-
-/// Hands a file over, unless it lies too deep.
-fn give(scan: &mut Scan<'_>, input: Input, too_deep: &mut Option<Exceeded>) -> Result<(), Halt> {
-    match decoded::too_deep(scan, &input) {
-        Some(exceeded) => {
-            too_deep.get_or_insert(exceeded);
-            Ok(())
-        }
-        None => scan.child(input),
-    }
-}
-
-/// What a folder decodes to beyond its files: no extractor writes it, and repair tools do.
-fn rest(scan: &mut Scan<'_>, unpacked: &Unpacked, place: (u64, u64), first: &str, at: u64) -> Result<(), Halt> {
-    let length = unpacked.source.len().saturating_sub(at);
-    if length == 0 {
-        return Ok(());
-    }
-    let name = format!("{first}<rest>");
-    let detail = format!("{length} bytes behind the last file of its folder");
-    state(scan, place, "hidden-entry", &name, &detail);
-    let input = input(scan, unpacked, &name, at, length);
-    give(scan, input, &mut None)
 }
 
 /// Bytes between the start header and the header that no stream holds.

@@ -5,9 +5,10 @@
 //!
 //! Specification: <https://man.freebsd.org/cgi/man.cgi?query=ar&sektion=5>
 
+use super::decoded::Portion;
 use super::member_audit::{Contents, Described};
 use super::{Format, FormatKind, Halt, Scan};
-use crate::bytes::{Cursor, Malformed};
+use crate::bytes::{Cursor, Input, Malformed};
 use crate::fact::Fact;
 
 /// The record.
@@ -31,7 +32,7 @@ const THIN: &[u8] = b"!<thin>\n";
 const HEADER: u64 = 60;
 /// Longest name, and largest table of names, that are read.
 const MOST_NAME: u64 = 64 << 10;
-const MOST_NAMES: u64 = 64 << 20;
+const MOST_NAMES: u64 = 16 << 20;
 
 /// A header.
 struct Header {
@@ -40,47 +41,103 @@ struct Header {
     size: u64,
 }
 
+/// A member as its header and the table of names describe it.
+struct Member {
+    at: u64,
+    name: String,
+    mode: u32,
+    /// It is a table of names or symbols.
+    is_table: bool,
+    input: Input,
+    /// Offset behind its data, whether the file reaches there or not.
+    end: u64,
+}
+
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     if scan.input.read(0, THIN.len())? == THIN {
         return Err(Halt::Unsupported("a thin archive, whose members are files beside it"));
     }
-    let (mut at, mut names, mut contents) = (MAGIC.len() as u64, Vec::new(), Contents::default());
-    while at < scan.input.len() {
-        scan.budget.check_time()?;
-        let head = scan.input.read(at, usize::try_from(HEADER).unwrap_or_default())?;
-        let header = match header(&head, at) {
-            Ok(header) => header,
-            Err(malformed) => {
-                let rest = scan.input.len().saturating_sub(at);
-                scan.leave("<suffix>", at, rest);
-                return Err(malformed.into());
+    let mut walk = Walk::new();
+    let audited = audit(scan, &mut walk);
+    // What stands before a fault or a limit is read.
+    hand_over(scan, Walk::new(), walk.at)?;
+    audited
+}
+
+/// States what the headers give away.
+fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
+    let mut contents = Contents::default();
+    while let Some(member) = walk.next(scan).transpose() {
+        let member = match member {
+            Ok(member) => member,
+            Err(halt) => {
+                scan.leave("<suffix>", walk.at, scan.input.len().saturating_sub(walk.at));
+                return Err(halt);
             }
         };
-        let data = at.saturating_add(HEADER);
-        if header.name == b"//" {
-            let size = usize::try_from(header.size.min(MOST_NAMES)).unwrap_or_default();
-            names = scan.input.read(data, size)?;
+        if !member.is_table {
+            let (place, name) = ((member.at, HEADER), member.name.as_str());
+            Described { container: FORMAT.name, place, name, mode: member.mode }.audit(scan);
+            contents.add(scan, name, &member.input)?;
         }
-        member(scan, at, &header, &names, &mut contents)?;
-        let end = data.saturating_add(header.size);
-        if end > scan.input.len() {
-            return Err(Malformed { at, what: "a member reaches past the end of the file" }.into());
+        if member.end > scan.input.len() {
+            return Err(Malformed { at: member.at, what: "a member reaches past the end of the file" }.into());
         }
-        at = end.saturating_add(end % 2);
     }
     contents.conclude(scan, FORMAT.name, (0, scan.input.len()));
     Ok(())
 }
 
-/// Hands one member over.
-fn member(
-    scan: &mut Scan<'_>,
+/// Hands the members before `end` over in portions.
+fn hand_over(scan: &mut Scan<'_>, mut walk: Walk, end: u64) -> Result<(), Halt> {
+    let mut portion = Portion::default();
+    while walk.at < end
+        && let Ok(Some(member)) = walk.next(scan)
+    {
+        portion.add(&member.input);
+        scan.child(member.input)?;
+        if portion.is_full() {
+            scan.later(Box::new(move |scan| hand_over(scan, walk, end)));
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The members in order.
+struct Walk {
     at: u64,
-    header: &Header,
-    names: &[u8],
-    contents: &mut Contents,
-) -> Result<(), Halt> {
+    /// The table of long names.
+    names: Vec<u8>,
+}
+
+impl Walk {
+    const fn new() -> Self {
+        Self { at: MAGIC.len() as u64, names: Vec::new() }
+    }
+
+    /// The next member, if there is one more.
+    fn next(&mut self, scan: &Scan<'_>) -> Result<Option<Member>, Halt> {
+        let at = self.at;
+        if at >= scan.input.len() {
+            return Ok(None);
+        }
+        scan.budget.check_time()?;
+        let header = header(&scan.input.read(at, usize::try_from(HEADER).unwrap_or_default())?, at)?;
+        let data = at.saturating_add(HEADER);
+        if header.name == b"//" {
+            let size = usize::try_from(header.size.min(MOST_NAMES)).unwrap_or_default();
+            self.names = scan.input.read(data, size)?;
+        }
+        let end = data.saturating_add(header.size);
+        self.at = end.saturating_add(end % 2);
+        member(scan, at, &header, &self.names, end).map(Some)
+    }
+}
+
+/// One member, with its name from wherever it stands.
+fn member(scan: &Scan<'_>, at: u64, header: &Header, names: &[u8], end: u64) -> Result<Member, Halt> {
     let mut data = at.saturating_add(HEADER);
     let mut size = header.size;
     let mut name = header.name.clone();
@@ -93,20 +150,16 @@ fn member(
         data = data.saturating_add(length);
         size = size.saturating_sub(length);
     } else if let Some(offset) = name.strip_prefix(b"/").filter(|_| !is_table).and_then(long) {
+        let longest = usize::try_from(MOST_NAME).unwrap_or(usize::MAX);
         let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..)).unwrap_or_default();
-        let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let rest = rest.get(..longest).unwrap_or(rest).split(|byte| *byte == b'\n').next().unwrap_or_default();
         name = rest.strip_suffix(b"/").unwrap_or(rest).to_vec();
     } else if !is_table {
         name = name.strip_suffix(b"/").unwrap_or(&name).to_vec();
     }
     let name = String::from_utf8_lossy(&name).into_owned();
     let input = scan.input.slice(name.as_str(), data, size);
-    if !is_table {
-        let place = (at, HEADER);
-        Described { container: FORMAT.name, place, name: &name, mode: header.mode }.audit(scan);
-        contents.add(scan, &input)?;
-    }
-    scan.child(input)
+    Ok(Member { at, name, mode: header.mode, is_table, input, end })
 }
 
 fn header(bytes: &[u8], at: u64) -> Result<Header, Malformed> {

@@ -5,9 +5,10 @@
 //!
 //! Specification: <https://man.freebsd.org/cgi/man.cgi?query=cpio&sektion=5>
 
+use super::decoded::Portion;
 use super::member_audit::{Contents, Described};
 use super::{Format, FormatKind, Halt, Scan};
-use crate::bytes::{Cursor, Malformed, Stream};
+use crate::bytes::{Cursor, Input, Malformed, Stream};
 use crate::fact::Fact;
 
 /// The record.
@@ -65,31 +66,24 @@ impl Header {
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let form = header(&scan.input.read(0, MOST_HEADER)?, 0)?.map_or("", |header| header.form);
     scan.whole(Fact::Component { name: FORMAT.name, detail: form });
-    let (mut at, mut contents, mut ended) = (0_u64, Contents::default(), false);
-    let fault = loop {
-        scan.budget.check_time()?;
-        let header = match header(&scan.input.read(at, MOST_HEADER)?, at) {
-            Ok(Some(header)) => header,
-            _ if ended => break None,
-            Ok(None) => break Some("no header of a member"),
-            Err(_) => break Some("the archive has no end"),
-        };
-        let name = scan.input.read(at.saturating_add(header.length), usize::try_from(header.name).unwrap_or_default())?;
-        let name = name.strip_suffix(b"\0").unwrap_or(&name);
-        if header.end(at) > scan.input.len() && name != TRAILER {
-            member(scan, at, &header, name, &mut contents)?;
-            return Err(Malformed { at, what: "a member reaches past the end of the file" }.into());
+    let mut walk = Walk::default();
+    let audited = audit(scan, &mut walk);
+    // What stands before a fault or a limit is read.
+    hand_over(scan, Walk::default(), walk.at)?;
+    audited
+}
+
+/// States what the headers give away, and what stands behind the end.
+fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
+    let mut contents = Contents::default();
+    while let Some(member) = walk.next(scan)? {
+        examine(scan, &member, &mut contents)?;
+        if member.header.end(member.at) > scan.input.len() {
+            return Err(Malformed { at: member.at, what: "a member reaches past the end of the file" }.into());
         }
-        ended = name == TRAILER;
-        if !ended {
-            member(scan, at, &header, name, &mut contents)?;
-        }
-        at = header.end(at);
-        if ended {
-            at = skip_zeros(scan, at)?;
-        }
-    };
+    }
     contents.conclude(scan, FORMAT.name, (0, scan.input.len()));
+    let (at, fault) = (walk.at, walk.fault);
     let rest = scan.input.len().saturating_sub(at);
     if rest > 0 && fault.is_none() {
         let detail = format!("{rest} bytes");
@@ -100,36 +94,109 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     fault.map_or(Ok(()), |what| Err(Malformed { at, what }.into()))
 }
 
-/// Hands one member over.
-fn member(scan: &mut Scan<'_>, at: u64, header: &Header, name: &[u8], contents: &mut Contents) -> Result<(), Halt> {
-    let name = String::from_utf8_lossy(name).into_owned();
-    let place = (at, header.data(at).saturating_sub(at));
-    let described = Described { container: FORMAT.name, place, name: &name, mode: header.mode };
+/// Hands the members before `end` over in portions.
+fn hand_over(scan: &mut Scan<'_>, mut walk: Walk, end: u64) -> Result<(), Halt> {
+    let mut portion = Portion::default();
+    while walk.at < end
+        && let Ok(Some(member)) = walk.next(scan)
+    {
+        if member.header.size == 0 {
+            continue;
+        }
+        let input = member.input(scan);
+        portion.add(&input);
+        scan.child(input)?;
+        if portion.is_full() {
+            scan.later(Box::new(move |scan| hand_over(scan, walk, end)));
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A member.
+struct Member {
+    at: u64,
+    header: Header,
+    name: String,
+}
+
+impl Member {
+    fn input(&self, scan: &Scan<'_>) -> Input {
+        scan.input.slice(self.name.as_str(), self.header.data(self.at), self.header.size)
+    }
+}
+
+/// The members in order, those of further archives behind the first one included.
+#[derive(Default)]
+struct Walk {
+    at: u64,
+    /// The last entry was a trailer.
+    ended: bool,
+    /// Why there is no next member, if there ought to be one.
+    fault: Option<&'static str>,
+}
+
+impl Walk {
+    /// The next member, if there is one more.
+    fn next(&mut self, scan: &Scan<'_>) -> Result<Option<Member>, Halt> {
+        loop {
+            scan.budget.check_time()?;
+            let at = self.at;
+            let header = match header(&scan.input.read(at, MOST_HEADER)?, at) {
+                Ok(Some(header)) => header,
+                _ if self.ended => return Ok(None),
+                Ok(None) => {
+                    self.fault = Some("no header of a member");
+                    return Ok(None);
+                }
+                Err(_) => {
+                    self.fault = Some("the archive has no end");
+                    return Ok(None);
+                }
+            };
+            let length = usize::try_from(header.name).unwrap_or_default();
+            let name = scan.input.read(at.saturating_add(header.length), length)?;
+            let name = name.strip_suffix(b"\0").unwrap_or(&name);
+            self.at = header.end(at);
+            self.ended = name == TRAILER;
+            if !self.ended {
+                return Ok(Some(Member { at, header, name: String::from_utf8_lossy(name).into_owned() }));
+            }
+            self.at = skip_zeros(scan, self.at)?;
+        }
+    }
+}
+
+/// States what is unusual about one member.
+fn examine(scan: &mut Scan<'_>, member: &Member, contents: &mut Contents) -> Result<(), Halt> {
+    let Member { at, header, name } = member;
+    let place = (*at, header.data(*at).saturating_sub(*at));
+    let described = Described { container: FORMAT.name, place, name, mode: header.mode };
     described.audit(scan);
     if header.size == 0 {
         return Ok(());
     }
-    let input = scan.input.slice(name.as_str(), header.data(at), header.size);
+    let input = member.input(scan);
     if described.is_link() {
         described.audit_link(scan, &input)?;
     } else {
-        contents.add(scan, &input)?;
+        contents.add(scan, name, &input)?;
     }
-    if let Some(stated) = header.sum.filter(|_| input.len() == header.size) {
-        let mut stream = Stream::new(&*input.source, 0);
-        let mut sum = 0_u32;
-        while !stream.is_empty() {
-            let piece = stream.fill(1)?;
-            sum = piece.iter().fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
-            let size = piece.len() as u64;
-            stream.skip(size)?;
-            scan.budget.check_time()?;
-        }
-        if sum != stated {
-            described.state(scan, "crc-mismatch", &format!("header {stated:#010x}, data {sum:#010x}"));
-        }
+    let Some(stated) = header.sum.filter(|_| input.len() == header.size) else { return Ok(()) };
+    let mut stream = Stream::new(&*input.source, 0);
+    let mut sum = 0_u32;
+    while !stream.is_empty() {
+        let piece = stream.fill(1)?;
+        sum = piece.iter().fold(sum, |sum, byte| sum.wrapping_add(u32::from(*byte)));
+        let size = piece.len() as u64;
+        stream.skip(size)?;
+        scan.budget.check_time()?;
     }
-    scan.child(input)
+    if sum != stated {
+        described.state(scan, "crc-mismatch", &format!("header {stated:#010x}, data {sum:#010x}"));
+    }
+    Ok(())
 }
 
 /// The first offset from `at` on that is no zero.

@@ -170,7 +170,9 @@ impl Container {
         let entry = self.archive.entries.get(n).filter(|_| !self.taken.contains(&n))?;
         let header = entry.header();
         let shares = self.archive.overlapping.binary_search(&n).is_ok();
-        let fresh = self.shared.insert((entry.data, header.compressed, header.method));
+        // Where nothing overlaps, nothing need be remembered.
+        let fresh = self.archive.overlapping.is_empty()
+            || self.shared.insert((entry.data, header.compressed, header.method));
         (fresh || !shares || entry.local.is_none()).then(|| entry.clone())
     }
 

@@ -96,6 +96,7 @@ impl Portion {
     /// Counts a member of the container. What lies in the file as it is takes no room.
     pub(super) fn add(&mut self, member: &Input) {
         self.members = self.members.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(member.name.footprint() as u64);
         if member.extent.is_none() {
             self.bytes = self.bytes.saturating_add(member.len());
         }

@@ -1,21 +1,29 @@
 //! Members of an archive that share a name: which one is read depends on the reader.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
 use super::{Halt, Scan, member_path};
-use crate::bytes::{Input, Stream};
+use crate::bytes::{Input, ReadAt, Stream};
 
 /// Positions of members that extraction puts into one place, as groups of two or more.
 pub(super) fn groups(names: impl Iterator<Item = (usize, String)>) -> Vec<Vec<usize>> {
-    let mut by_place: HashMap<String, Vec<usize>> = HashMap::new();
-    for (n, name) in names {
-        by_place.entry(member_path::place(&name)).or_default().push(n);
-    }
-    let mut groups: Vec<Vec<usize>> = by_place.into_values().filter(|group| group.len() > 1).collect();
+    let mut places: Vec<(u128, usize)> = names.map(|(n, name)| (fingerprint(&member_path::place(&name)), n)).collect();
+    places.sort_unstable();
+    let repeated = places.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1);
+    let mut groups: Vec<Vec<usize>> = repeated.map(|group| group.iter().map(|(_, n)| *n).collect()).collect();
     groups.sort_unstable();
     groups
+}
+
+/// Stands for a name where an archive has very many, or very long ones.
+pub(super) fn fingerprint(name: &str) -> u128 {
+    prefix(&Sha256::digest(name.as_bytes()))
+}
+
+fn prefix(digest: &[u8]) -> u128 {
+    digest.first_chunk().copied().map_or(0, u128::from_le_bytes)
 }
 
 /// What the members of a `group` are to each other: the anomaly and its detail. `content` gives the bytes of a member;
@@ -25,15 +33,13 @@ pub(super) fn compare(
     group: &[usize],
     mut content: impl FnMut(&Scan<'_>, usize) -> Result<Option<Input>, Halt>,
 ) -> Result<(&'static str, String), Halt> {
-    let mut contents = Vec::new();
+    let mut contents = HashSet::new();
     for &n in group {
-        let digest = match content(scan, n)? {
-            Some(content) => digest(scan, &content)?,
-            None => (u64::MAX.saturating_sub(n as u64), [0; 32]),
+        let content = match content(scan, n)? {
+            Some(content) => prefix(&digest(scan, &*content.source)?.1),
+            None => n as u128,
         };
-        if !contents.contains(&digest) {
-            contents.push(digest);
-        }
+        contents.insert(content);
     }
     Ok(match contents.len() {
         1 => ("duplicate-name", format!("{} members of equal content", group.len())),
@@ -42,9 +48,9 @@ pub(super) fn compare(
 }
 
 /// Size and SHA-256: a CRC could be forged.
-pub(super) fn digest(scan: &Scan<'_>, content: &Input) -> Result<(u64, [u8; 32]), Halt> {
+pub(super) fn digest(scan: &Scan<'_>, content: &dyn ReadAt) -> Result<(u64, [u8; 32]), Halt> {
     let mut hash = Sha256::new();
-    let mut stream = Stream::new(&*content.source, 0);
+    let mut stream = Stream::new(content, 0);
     while !stream.is_empty() {
         let piece = stream.fill(1)?;
         let size = piece.len() as u64;

@@ -1,10 +1,11 @@
 //! What is unusual about the members of archives that have one header for each: names, types, rights, links, repetition.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::duplicates::digest;
+use super::duplicates::{digest, fingerprint};
 use super::{Halt, Scan, member_path};
-use crate::bytes::Input;
+use crate::bytes::{Exceeded, Input, ReadAt};
 use crate::fact::Fact;
 
 /// Longest target of a link that is looked at.
@@ -65,35 +66,63 @@ impl Described<'_> {
     }
 }
 
-/// The contents that members of one name have. Kept are inputs, which are handed on anyway.
+/// Members of one archive; as many as ZIP and TAR may have.
+const MOST_MEMBERS: usize = 200_000;
+/// Bytes of names that occur more than once in an archive.
+const MOST_REPEATED: usize = 8 << 20;
+
+/// The contents that members of one name have. Of names that occur once, fingerprints are kept.
 #[derive(Default)]
 pub(super) struct Contents {
-    by_name: HashMap<String, (Input, u64)>,
-    differ: HashSet<String>,
+    first: HashMap<u128, Arc<dyn ReadAt>>,
+    repeated: HashMap<u128, Repeated>,
+    repeated_bytes: usize,
+}
+
+/// A name that occurred more than once.
+struct Repeated {
+    name: String,
+    count: u64,
+    differs: bool,
 }
 
 impl Contents {
     /// Notes one more member.
-    pub(super) fn add(&mut self, scan: &Scan<'_>, input: &Input) -> Result<(), Halt> {
-        let name = input.name.innermost();
-        let Some((first, count)) = self.by_name.get_mut(name) else {
-            self.by_name.insert(name.to_owned(), (input.clone(), 1));
+    ///
+    /// # Errors
+    /// There are more than an archive may have; I/O.
+    pub(super) fn add(&mut self, scan: &Scan<'_>, name: &str, input: &Input) -> Result<(), Halt> {
+        let key = fingerprint(name);
+        let Some(first) = self.first.get(&key) else {
+            if self.first.len() >= MOST_MEMBERS {
+                return Err(Exceeded { what: "members of one archive", limit: MOST_MEMBERS as u64 }.into());
+            }
+            self.first.insert(key, Arc::clone(&input.source));
             return Ok(());
         };
-        *count = count.saturating_add(1);
-        if first.len() != input.len() || digest(scan, first)? != digest(scan, input)? {
-            self.differ.insert(name.to_owned());
+        let known = self.repeated.get(&key);
+        let differs = known.is_some_and(|known| known.differs)
+            || first.len() != input.len()
+            || digest(scan, &**first)? != digest(scan, &*input.source)?;
+        if known.is_none() {
+            self.repeated_bytes = self.repeated_bytes.saturating_add(name.len());
+            if self.repeated_bytes > MOST_REPEATED {
+                let what = "bytes of repeated names in one archive";
+                return Err(Exceeded { what, limit: MOST_REPEATED as u64 }.into());
+            }
         }
+        let fresh = || Repeated { name: name.to_owned(), count: 1, differs };
+        let repeated = self.repeated.entry(key).or_insert_with(fresh);
+        repeated.count = repeated.count.saturating_add(1);
+        repeated.differs = differs;
         Ok(())
     }
 
     /// States the names that occurred more than once: extraction keeps the last, or asks.
     pub(super) fn conclude(self, scan: &mut Scan<'_>, container: &'static str, place: (u64, u64)) {
-        let repeated = self.by_name.into_iter().filter(|(_, (_, count))| *count > 1);
-        let mut repeated: Vec<(String, u64)> = repeated.map(|(name, (_, count))| (name, count)).collect();
-        repeated.sort_unstable();
-        for (name, count) in repeated {
-            let differs = self.differ.contains(&name);
+        let mut repeated: Vec<Repeated> = self.repeated.into_values().collect();
+        repeated.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for Repeated { name, count, differs } in repeated {
             let anomaly = if differs { "duplicate-name-differs" } else { "duplicate-name" };
             let contents = if differs { "different contents" } else { "equal content" };
             let described = Described { container, place, name: &name, mode: 0 };

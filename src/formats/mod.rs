@@ -17,10 +17,12 @@ mod duplicates;
 mod member_audit;
 mod member_path;
 mod region;
+mod stop;
 
 pub use detect::{Detected, Probe, detect};
 pub use member_path::is_hidden;
 pub use region::{Region, common};
+pub use stop::{Stop, Stops};
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
@@ -166,28 +168,7 @@ pub struct Scan<'a> {
     start: usize,
     /// Ranges that this format does not describe.
     regions: Vec<Region>,
-    halted: &'a mut Vec<Stop>,
-}
-
-/// A part of an input that could not be read: whose, and why.
-#[derive(Debug)]
-pub struct Stop {
-    /// The input concerned.
-    pub name: InputName,
-    /// The reason in words; never text from the file.
-    pub reason: String,
-    /// True if the fault is the machine's or this program's, not the file's.
-    pub failed: bool,
-    /// True if the file may be sound and only this build cannot read it.
-    pub unsupported: bool,
-}
-
-impl Stop {
-    /// A stop because of a limit of the engine.
-    #[must_use]
-    pub fn limit(name: &InputName, reason: &str) -> Self {
-        Self { name: name.clone(), reason: reason.to_owned(), failed: false, unsupported: false }
-    }
+    halted: &'a mut Stops,
 }
 
 impl<'a> Scan<'a> {
@@ -198,7 +179,7 @@ impl<'a> Scan<'a> {
         budget: &'a Budget,
         sink: &'a mut dyn Sink,
         work: &'a mut Vec<Work>,
-        halted: &'a mut Vec<Stop>,
+        halted: &'a mut Stops,
     ) -> Self {
         let start = work.len();
         Self { input, budget, format, sink, work, start, regions: Vec::new(), halted }

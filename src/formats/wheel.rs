@@ -50,7 +50,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
 
 /// States that a file is not the one that the list has the digest of.
 fn compare(scan: &mut Scan<'_>, at: u64, stated: &str, input: &Input) -> Result<(), Halt> {
-    let (_, found) = digest(scan, input)?;
+    let (_, found) = digest(scan, &*input.source)?;
     let found = base64(&found);
     if found != stated {
         let detail = format!("RECORD {stated}, content {found}");

@@ -2,6 +2,8 @@
 //!
 //! Both need every byte, so they share the read, and the window stays in the cache between them.
 
+use std::sync::LazyLock;
+
 use aho_corasick::packed;
 use sha2::{Digest, Sha256};
 
@@ -44,16 +46,18 @@ pub enum PassError {
 /// # Errors
 /// I/O, or the deadline.
 pub fn pass(source: &dyn ReadAt, budget: &Budget) -> Result<Payload, PassError> {
-    let finder = Finder::new();
+    let finder = &*FINDER;
     let mut payload = Payload::default();
     let mut hash = Sha256::new();
     let mut at = 0_u64;
     // The end of the last chunk is kept in front of the next one: a magic number may lie across the border.
     let keep = MAGICS.iter().map(|magic| magic.len()).max().unwrap_or(1).saturating_sub(1);
-    let mut buf = vec![0_u8; CHUNK + keep];
+    // Archives hold small members by the hundred thousand.
+    let chunk = usize::try_from(source.len()).unwrap_or(CHUNK).min(CHUNK);
+    let mut buf = vec![0_u8; chunk + keep];
     let mut kept = 0;
     while at < source.len() {
-        let got = source.fill_at(at, buf.get_mut(kept..kept + CHUNK).unwrap_or_default())?;
+        let got = source.fill_at(at, buf.get_mut(kept..kept + chunk).unwrap_or_default())?;
         if got == 0 {
             break;
         }
@@ -86,6 +90,9 @@ pub fn pass(source: &dyn ReadAt, budget: &Budget) -> Result<Payload, PassError> 
     payload.sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(payload)
 }
+
+/// Made once: making it costs more than searching a small member.
+static FINDER: LazyLock<Finder> = LazyLock::new(Finder::new);
 
 /// Finds all magic numbers at once: with vector instructions where the machine has them.
 struct Finder {

@@ -19,6 +19,8 @@ use crate::finding::Severity;
 
 /// Distinct hits kept for one input; a file that causes more is described well enough by these.
 const MAX_HITS: usize = 10_000;
+/// Memory for what tells them apart: names and evidence, which a file may make long.
+const MAX_HIT_BYTES: usize = 8 << 20;
 /// Hits that are looked through for the one that describes why reading stopped.
 const RECENT: usize = 64;
 /// Offsets kept for a hit that occurs often.
@@ -103,6 +105,7 @@ pub struct Judge<'r> {
     open: Vec<Open<'r>>,
     /// Position in `open` by input name, rule and evidence.
     seen: HashMap<(InputName, usize, String), usize>,
+    bytes: usize,
     /// Hits that were not kept.
     dropped: u64,
     watch: Watch<'r>,
@@ -112,7 +115,7 @@ impl<'r> Judge<'r> {
     /// A judge with no hits yet.
     #[must_use]
     pub fn new(rules: &'r RuleSet) -> Self {
-        Self { rules, open: Vec::new(), seen: HashMap::new(), dropped: 0, watch: Watch::new(rules) }
+        Self { rules, open: Vec::new(), seen: HashMap::new(), bytes: 0, dropped: 0, watch: Watch::new(rules) }
     }
 
     /// How many distinct hits were not kept because there were too many.
@@ -233,11 +236,13 @@ impl<'r> Judge<'r> {
             }
             return;
         }
-        if self.open.len() >= MAX_HITS {
+        if self.open.len() >= MAX_HITS || self.bytes >= MAX_HIT_BYTES {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
-        self.seen.insert(slot.clone(), self.open.len());
+        let kept = location.name.footprint().saturating_add(slot.2.len());
+        self.bytes = self.bytes.saturating_add(kept.saturating_mul(2));
+        self.seen.insert(slot, self.open.len());
         self.open.push(Open {
             kind: view.fact.kind(),
             hit: Hit {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use modelaudit::bytes::{Budget, Input, Limits, MemorySource};
 use modelaudit::fact::{Fact, Location, Sink};
-use modelaudit::formats::{self, Halt, Probe, Scan};
+use modelaudit::formats::{self, Halt, Probe, Scan, Stops};
 
 use crate::fixtures::{self, Fixture, families};
 
@@ -40,7 +40,7 @@ impl Sink for Seen {
 fn scan(input: &Input) -> (Seen, Result<(), Halt>) {
     let format = formats::by_name("pickle").unwrap();
     let mut seen = Seen::default();
-    let (mut children, mut stops) = (Vec::new(), Vec::new());
+    let (mut children, mut stops) = (Vec::new(), Stops::default());
     let budget = Budget::new(Limits::default());
     let mut scan = Scan::new(input, format, &budget, &mut seen, &mut children, &mut stops);
     let outcome = (format.scan)(&mut scan);

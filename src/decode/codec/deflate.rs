@@ -19,7 +19,9 @@ const LONGEST_NAME: u64 = 64 << 10;
 
 /// One run of DEFLATE blocks.
 pub(super) fn bare(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
-    inflate(feed, out, &mut Decompress::new(false), &mut vec![0; WINDOW])
+    // Archives hold small members by the hundred thousand. A byte makes 1,032 at most.
+    let most = usize::try_from(feed.left().saturating_mul(1032)).unwrap_or(WINDOW).clamp(64, WINDOW);
+    inflate(feed, out, &mut Decompress::new(false), &mut vec![0; most])
 }
 
 /// zlib streams in a row.

@@ -9,11 +9,13 @@
 //! bounded whatever a header asks for.
 
 mod blocks;
+mod brotli;
 mod deflate;
 mod feed;
 mod filters;
 mod lz4;
 mod lzma;
+mod ppmd;
 mod probe;
 mod zstd;
 
@@ -65,6 +67,19 @@ pub enum Codec {
     Delta(u8),
     /// Machine code whose branches name absolute targets.
     Branches(Branches),
+    /// `PPMd`, variant H, without a header, as 7z has it.
+    PpmdH {
+        /// How many bytes before the next one it guesses from.
+        order: u8,
+        /// Bytes of its model.
+        memory: u32,
+        /// Size of the decoded data.
+        size: u64,
+    },
+    /// `PPMd`, variant I, as ZIP wraps it; the size of the decoded data, where it is known.
+    PpmdI(Option<u64>),
+    /// Brotli; the size of the decoded data, all ones where only the data says it.
+    Brotli(u64),
     /// Zstandard.
     Zstd,
     /// LZ4 frames, current and legacy.
@@ -141,6 +156,9 @@ pub fn decode(
         Codec::Lzma2(dictionary) => lzma::second(&mut feed, &mut out, dictionary),
         Codec::Delta(distance) => filters::delta(&mut feed, &mut out, distance),
         Codec::Branches(machine) => filters::branches(&mut feed, &mut out, machine),
+        Codec::PpmdH { order, memory, size } => ppmd::variant_h(&mut feed, &mut out, order, memory, size),
+        Codec::PpmdI(size) => ppmd::variant_i(&mut feed, &mut out, size),
+        Codec::Brotli(size) => brotli::streams(&mut feed, &mut out, size),
         Codec::Zstd => zstd::frames(&mut feed, &mut out),
         Codec::Lz4 => lz4::frames(&mut feed, &mut out),
     };

@@ -37,7 +37,10 @@ pub fn begins(codec: Codec, head: &[u8], source: &dyn ReadAt) -> bool {
         | Codec::BareLzma { .. }
         | Codec::Lzma2(_)
         | Codec::Delta(_)
-        | Codec::Branches(_) => false,
+        | Codec::Branches(_)
+        | Codec::PpmdH { .. }
+        | Codec::PpmdI(_)
+        | Codec::Brotli(_) => false,
     }
 }
 

@@ -152,3 +152,62 @@ fn literals_are_decoded_within_their_bound() {
     }
     assert_eq!(literal(b"plain text", 1000), None);
 }
+
+/// The packed streams of archives that py7zr wrote: a note twenty times over, and a pickle.
+fn packed() -> [(Codec, &'static [u8]); 2] {
+    [
+        (Codec::PpmdH { order: 6, memory: 1 << 24, size: 177 }, &fixture!("real", "7z_ppmd_benign.7z")[32..78]),
+        (Codec::Brotli(177), &fixture!("real", "7z_brotli_benign.7z")[32..92]),
+    ]
+}
+
+#[test]
+fn what_others_packed_is_unpacked_to_its_end() {
+    for (codec, bytes) in packed() {
+        let (out, outcome) = decoded(codec, bytes);
+        assert!(out.starts_with(&b"a note\n".repeat(20)) && out.len() == 177, "{codec:?}");
+        assert!(outcome.ended && outcome.consumed == bytes.len() as u64, "{codec:?} {outcome:?}");
+    }
+}
+
+#[test]
+fn what_decodes_before_a_cut_or_a_break_is_given() {
+    for (codec, bytes) in packed() {
+        let (whole, _) = decoded(codec, bytes);
+        let mut most = 0;
+        for cut in 0..bytes.len() {
+            let (out, outcome) = decoded(codec, &bytes[..cut]);
+            assert!(whole.starts_with(&out), "{codec:?} cut to {cut}");
+            assert_eq!(outcome.ended, out == whole, "{codec:?} cut to {cut}");
+            assert_eq!(outcome.ended, outcome.fault.is_none(), "{codec:?} cut to {cut}");
+            most = out.len();
+            let mut damaged = bytes.to_vec();
+            damaged[cut] ^= 0x55;
+            let (out, outcome) = decoded(codec, &damaged);
+            assert_eq!(outcome.produced, out.len() as u64);
+        }
+        assert!(most > 100, "{codec:?} gave {most}");
+    }
+    // The decoder gives nothing of the input that it meets an error in; nothing that is read twice is given twice.
+    let (codec, bytes) = packed()[1];
+    let (whole, _) = decoded(codec, bytes);
+    let mut damaged = bytes.to_vec();
+    *damaged.last_mut().unwrap() ^= 0xff;
+    let (out, _) = decoded(codec, &damaged);
+    assert!(out.len() > 100 && whole[..100] == out[..100]);
+}
+
+#[test]
+fn frames_around_brotli_are_read_over() {
+    // The same note, in a stream with an end.
+    let bytes = b"\x1b\x8b\0\0\x24\x15\x40\xc2\x6a\x92\xc4\x2a\x39\x5d\x51\xf8\x01";
+    let frame = [b"\x50\x2a\x4d\x18\x08\0\0\0\x11\0\0\0BR\x01\0".as_slice(), bytes].concat();
+    let (out, outcome) = decoded(Codec::Brotli(u64::MAX), &[frame.as_slice(), &frame].concat());
+    assert_eq!((out.len(), outcome.ended, outcome.members), (280, true, 2));
+}
+
+#[test]
+fn a_giant_model_is_refused() {
+    let (_, outcome) = decoded(Codec::PpmdH { order: 6, memory: 1 << 30, size: 177 }, &[0; 64]);
+    assert_eq!(outcome.fault.map(|fault| fault.kind), Some(FaultKind::Unsupported));
+}

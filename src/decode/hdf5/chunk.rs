@@ -2,7 +2,7 @@
 
 use super::layout::{Chunking, Filter, Index};
 use super::tree1::Of;
-use super::{Block, Dataset, File, MOST_BLOCK, Range, Stop, Storage, uint};
+use super::{Block, Dataset, File, MOST_BLOCK, Range, Stop, Storage, checksum, lzf, uint};
 use crate::bytes::{Cursor, Malformed, MemorySource};
 use crate::decode::codec::{self, Codec};
 
@@ -154,9 +154,32 @@ impl File<'_> {
             // A checksum may stand in it.
             1 => self.inflate(block, most.saturating_add(4)),
             2 => Ok(unshuffle(bytes, filter.values.first().copied().unwrap_or(1))),
-            3 => Ok(bytes.get(..bytes.len().saturating_sub(4)).unwrap_or_default().to_vec()),
+            3 => self.summed(block),
+            32_000 => self.unpack(block, most.saturating_add(4)),
             _ => Err(Stop::Unsupported("objects behind a filter that only an extension of the library has")),
         }
+    }
+
+    /// The bytes of a chunk without the checksum behind them; a wrong one is a fault.
+    fn summed(&self, block: &Block) -> Result<Vec<u8>, Stop> {
+        let Some((bytes, stated)) = block.bytes.split_last_chunk() else { return Ok(Vec::new()) };
+        let found = checksum::chunk(bytes);
+        // An early release of the library put the bytes of each half the other way round, and all take it.
+        let early = (found & 0x00ff_00ff) << 8 | (found >> 8 & 0x00ff_00ff);
+        if ![found, early].contains(&u32::from_le_bytes(*stated)) {
+            self.survive(Err(Malformed { at: block.at, what: "a chunk does not have its checksum" }.into()))?;
+        }
+        Ok(bytes.to_vec())
+    }
+
+    /// At most `most` bytes of a chunk in LZF; what stands before a break counts.
+    fn unpack(&self, block: &Block, most: u64) -> Result<Vec<u8>, Stop> {
+        self.budget.take_bytes(most)?;
+        let (mut out, most) = (Vec::new(), usize::try_from(most).unwrap_or(usize::MAX));
+        let outcome = lzf::decode(&mut block.cursor(), most, &mut out);
+        self.survive(outcome.map_err(Stop::from))?;
+        out.truncate(most);
+        Ok(out)
     }
 
     /// At most `most` bytes of a compressed chunk; what stands before a break counts.

@@ -108,7 +108,9 @@ impl File<'_> {
             cursor.skip(if flags & 0x20 != 0 { 16 } else { 0 })?;
             cursor.skip(if flags & 0x10 != 0 { 4 } else { 0 })?;
             let size = uint(&mut cursor, 1 << (flags & 3))?;
-            let block = self.read(cursor.offset().saturating_sub(self.base), size)?;
+            let start = cursor.offset().saturating_sub(self.base);
+            let block = self.read(start, size)?;
+            self.verify(address, start.saturating_sub(address).saturating_add(size))?;
             return Ok(Chunk { block, new: true, ordered: flags & 4 != 0 });
         }
         let wrong = cursor.malformed("no object header where an object is said to be");
@@ -126,8 +128,10 @@ impl File<'_> {
         let mut cursor = message.block.cursor();
         let wrong = cursor.malformed("a header goes on nowhere");
         let address = self.address(&mut cursor)?.ok_or(wrong)?;
-        let mut block = self.read(address, self.length(&mut cursor)?)?;
+        let length = self.length(&mut cursor)?;
+        let mut block = self.read(address, length)?;
         if new {
+            self.verify(address, length.saturating_sub(4))?;
             let mut cursor = block.cursor();
             if cursor.array::<4>()? != *b"OCHK" {
                 return Err(wrong.into());

@@ -10,13 +10,14 @@
 //! Values of variable length lie in global heap collections, unfiltered, so each is a range of the file.
 //!
 //! Every address, size and count is the file's own claim. A block is read only if the file holds it, every step pays the
-//! budget, and each tree remembers the nodes that it has seen. Checksums are not compared: bytes that the library would
-//! refuse are read all the same.
+//! budget, and each tree remembers the nodes that it has seen. Checksums of the superblock, of object headers and of
+//! chunks are compared, and bytes that the library would refuse are read all the same.
 //!
 //! Specification: <https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html>
 
 mod arrays;
 mod attribute;
+mod checksum;
 mod chunk;
 mod datatype;
 mod fractal;
@@ -24,6 +25,7 @@ mod global;
 mod group;
 mod header;
 mod layout;
+mod lzf;
 mod superblock;
 mod tree1;
 mod tree2;
@@ -169,6 +171,17 @@ impl File<'_> {
             Some(end) if end <= self.source.len() => Ok(at),
             _ => Err(Malformed { at: at.min(self.source.len()), what }.into()),
         }
+    }
+
+    /// Compares `len` bytes at `address` with the checksum behind them; a wrong one is a fault.
+    fn verify(&self, address: u64, len: u64) -> Result<(), Stop> {
+        // What the file cuts off is told where it is read.
+        let Ok(block) = self.read(address, len.saturating_add(4)) else { return Ok(()) };
+        let Some((bytes, stated)) = block.bytes.split_last_chunk() else { return Ok(()) };
+        if checksum::structure(bytes) == u32::from_le_bytes(*stated) {
+            return Ok(());
+        }
+        self.survive(Err(Malformed { at: block.at, what: "a structure does not have its checksum" }.into()))
     }
 
     /// Pays for a step that looks at `bytes` bytes.

@@ -36,7 +36,11 @@ impl<'a> File<'a> {
         // Where the superblock is counts, not the base address in it: the library corrects that, and the end with it.
         let end = stored.end.saturating_sub(stored.base).saturating_add(base);
         let (heap, faults) = (RefCell::default(), RefCell::default());
-        Ok(Self { source, budget, base, sizes, version, root, end, heap, faults })
+        let file = Self { source, budget, base, sizes, version, root, end, heap, faults };
+        if version >= 2 {
+            file.verify(0, cursor.offset().saturating_sub(base))?;
+        }
+        Ok(file)
     }
 }
 

@@ -7,7 +7,9 @@ use crate::bytes::{Cursor, Malformed};
 /// Coders of one folder, and streams that go into one coder. 7-Zip has 4 and 4 at most.
 const MOST_CODERS: u64 = 32;
 /// Folders of one archive. Writers make one for each few files, or one for all.
-const MOST_FOLDERS: u64 = 1 << 18;
+const MOST_FOLDERS: u64 = 1 << 17;
+/// Coders in all of them.
+const MOST_CODERS_IN_ALL: usize = 1 << 18;
 /// Bytes of parameters of a coder.
 const MOST_PROPERTIES: u64 = 1 << 10;
 
@@ -125,10 +127,14 @@ fn folders(c: &mut Cursor<'_>) -> Result<Vec<Folder>, Malformed> {
     if c.u8()? != 0 {
         return Err(c.malformed("a property in a stream of its own"));
     }
-    let (mut found, mut first) = (Vec::new(), 0_usize);
+    let (mut found, mut first, mut coders) = (Vec::new(), 0_usize, 0_usize);
     for _ in 0..count {
         let folder = Folder { first, ..folder(c)? };
         first = first.saturating_add(folder.inputs.len());
+        coders = coders.saturating_add(folder.coders.len());
+        if coders > MOST_CODERS_IN_ALL {
+            return Err(c.malformed("more coders than there can be"));
+        }
         found.push(folder);
     }
     loop {

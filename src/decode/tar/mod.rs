@@ -25,7 +25,7 @@ pub const BLOCK: u64 = 512;
 /// Members of one archive.
 const MAX_ENTRIES: usize = 200_000;
 /// Bytes that all names of one archive may have together.
-const MAX_NAMES: u64 = 128 << 20;
+const MAX_NAMES: u64 = 32 << 20;
 /// Bytes that are searched for headers behind the end or behind damage.
 const MAX_SEARCH: u64 = 64 << 20;
 
@@ -93,6 +93,13 @@ impl Entry {
     #[must_use]
     pub fn display_name(&self) -> String {
         String::from_utf8_lossy(&self.name).into_owned()
+    }
+
+    /// Bytes of all its names, of its target, and of what is said about them.
+    fn name_bytes(&self) -> u64 {
+        let names = [&self.name, &self.target].into_iter().chain(&self.other_names);
+        let names = names.map(|name| name.len() as u64);
+        names.chain(self.differences.iter().map(|text| text.len() as u64)).fold(0, u64::saturating_add)
     }
 
     /// Offset behind its data.
@@ -186,7 +193,7 @@ impl Walk<'_> {
                 Found::Entry(mut entry) => {
                     self.budget.take_work(32)?;
                     at = self.after(&mut entry);
-                    self.names = self.names.saturating_add(entry.name.len() as u64);
+                    self.names = self.names.saturating_add(entry.name_bytes());
                     let limits = [
                         (self.archive.entries.len() >= MAX_ENTRIES, "members of one archive", MAX_ENTRIES as u64),
                         (self.names > MAX_NAMES, "bytes of member names", MAX_NAMES),

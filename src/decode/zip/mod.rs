@@ -31,7 +31,7 @@ const MAX_ENTRIES: usize = 200_000;
 /// Bytes of one central directory.
 const MAX_DIRECTORY: u64 = 512 << 20;
 /// Bytes that all names of one archive may have together.
-const MAX_NAMES: u64 = 128 << 20;
+const MAX_NAMES: u64 = 32 << 20;
 
 /// How a member is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,13 @@ impl Entry {
         };
         let same = |a: Header| (a.method, a.compressed, a.size);
         (same(view) != same(central)).then_some(view)
+    }
+
+    /// Bytes of all its names.
+    fn name_bytes(&self) -> u64 {
+        let local = self.local_name.as_ref().map_or(0, |name| name.len());
+        let unicode = self.unicode_name.as_ref().map_or(0, |name| name.len());
+        self.name.len().saturating_add(local).saturating_add(unicode) as u64
     }
 
     /// True if the name is that of a folder and there is no data.
@@ -220,14 +227,14 @@ impl Archive {
             }
             let variable = stream.bytes(header.variable())?;
             let Some(entry) = central_entry(origin, &header, variable, directory.shift) else { break };
-            *names = names.saturating_add(entry.name.len() as u64);
             if self.entries.len() >= MAX_ENTRIES {
                 return Err(Exceeded { what: "entries of one archive", limit: MAX_ENTRIES as u64 }.into());
             }
+            let entry = with_local(source, entry, directory.shift)?;
+            *names = names.saturating_add(entry.name_bytes());
             if *names > MAX_NAMES {
                 return Err(Exceeded { what: "bytes of names in one archive", limit: MAX_NAMES }.into());
             }
-            let entry = with_local(source, entry, directory.shift)?;
             // Of a rival directory only what is really there counts, and only once.
             let news = entry.local.is_some() && !known.contains(&(entry.at, entry.name.clone()));
             if origin == Origin::Directory || news {

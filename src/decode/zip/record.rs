@@ -86,6 +86,7 @@ impl Header {
             14 => Codec::ZipLzma((self.flags & END_MARKER == 0).then_some(self.size)),
             20 | 93 => Codec::Zstd,
             95 => Codec::Xz,
+            98 => Codec::PpmdI((self.flags & STREAMED == 0 || self.size > 0).then_some(self.size)),
             _ => return None,
         })
     }

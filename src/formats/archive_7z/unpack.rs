@@ -208,9 +208,11 @@ fn method(coder: &Coder, size: u64) -> Result<Method, Stop> {
         (0x04f7_1101, _) => Codec::Zstd,
         (0x04f7_1104, _) => Codec::Lz4,
         (0x06f1_0701 | 0x06f1_0101..=0x06f1_03ff, _) => return Err(Stop::Encrypted),
-        (0x03_0401, _) => return Err(Stop::Unsupported("PPMd")),
-        (0x04f7_1102, _) => return Err(Stop::Unsupported("Brotli")),
-        (0x03 | 0x21 | 0x03_0101 | 0x0a | 0x0b, _) => {
+        (0x03_0401, &[order, a, b, c, d, ..]) => Codec::PpmdH { order, memory: u32::from_le_bytes([a, b, c, d]), size },
+        (0x04f7_1102, _) => Codec::Brotli(size),
+        (0x04f7_1105, _) => return Err(Stop::Unsupported("LZ5")),
+        (0x04f7_1106, _) => return Err(Stop::Unsupported("Lizard")),
+        (0x03 | 0x21 | 0x03_0101 | 0x03_0401 | 0x0a | 0x0b, _) => {
             return Err(Stop::Unsupported("a method with unusual parameters"));
         }
         _ => return Err(Stop::Unsupported("an unknown method")),

@@ -12,8 +12,8 @@ use crate::formats::archive_tar::Container;
 use crate::formats::duplicates::digest;
 use crate::formats::{Halt, Scan, member_path};
 
-/// Largest manifest or configuration; registries take 4 MiB.
-const MOST_JSON: usize = 16 << 20;
+/// Largest manifest or configuration that is followed; registries take no larger one.
+const MOST_JSON: usize = 4 << 20;
 /// Blobs that the manifests of one archive may name.
 const MOST_BLOBS: usize = 100_000;
 /// Media types of layers that are root file systems.
@@ -62,18 +62,19 @@ impl<'c> Image<'c> {
     pub(super) fn read(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
         let mut todo = Vec::new();
         if let Some((_, index)) = self.json(scan, "index.json")? {
-            push(&mut todo, &index, "manifests", From::Index);
+            let mut index = index;
+            push(&mut todo, &mut index, "manifests", From::Index);
         }
         while let Some((descriptor, from)) = todo.pop() {
-            if self.seen.len() > MOST_BLOBS {
+            if self.seen.len().max(todo.len()) >= MOST_BLOBS {
                 return Err(Exceeded { what: "blobs of one image", limit: MOST_BLOBS as u64 }.into());
             }
             scan.budget.take_work(64)?;
-            let Some(document) = self.blob(scan, &descriptor, from)? else { continue };
-            push(&mut todo, &document, "manifests", From::Index);
-            push(&mut todo, &document, "layers", From::Layer);
+            let Some(mut document) = self.blob(scan, &descriptor, from)? else { continue };
+            push(&mut todo, &mut document, "manifests", From::Index);
+            push(&mut todo, &mut document, "layers", From::Layer);
             // Artefacts of the first version name their blobs so.
-            push(&mut todo, &document, "blobs", From::Layer);
+            push(&mut todo, &mut document, "blobs", From::Layer);
             if let Some(config) = document.get("config").filter(|config| config.is_object()) {
                 todo.push((config.clone(), From::Config));
             }
@@ -108,7 +109,7 @@ impl<'c> Image<'c> {
         let Some(input) = self.container.open(scan, n)? else { return Ok(None) };
         verify(scan, &input, algorithm, hex, descriptor.get("size").and_then(Value::as_u64))?;
         let document = match from {
-            From::Index => parse(&input)?,
+            From::Index => parse(scan, &input)?,
             From::Config | From::Layer => None,
         };
         let role = if from == From::Layer && is_root(media_type) { Role::Layer } else { Role::Unknown };
@@ -168,7 +169,7 @@ impl<'c> Image<'c> {
     fn json(&mut self, scan: &mut Scan<'_>, name: &str) -> Result<Option<(Input, Value)>, Halt> {
         let Some(n) = self.position(name) else { return Ok(None) };
         let Some(input) = self.container.peek(scan, n) else { return Ok(None) };
-        Ok(parse(&input)?.map(|document| (input, document)))
+        Ok(parse(scan, &input)?.map(|document| (input, document)))
     }
 
     fn position(&self, name: &str) -> Option<usize> {
@@ -177,13 +178,16 @@ impl<'c> Image<'c> {
 }
 
 /// Puts what `key` lists of a document on the list.
-fn push(todo: &mut Vec<(Value, From)>, document: &Value, key: &str, from: From) {
-    let listed = document.get(key).and_then(Value::as_array).into_iter().flatten();
-    todo.extend(listed.take(MOST_BLOBS.saturating_sub(todo.len())).map(|descriptor| (descriptor.clone(), from)));
+fn push(todo: &mut Vec<(Value, From)>, document: &mut Value, key: &str, from: From) {
+    let Some(Value::Array(listed)) = document.get_mut(key).map(Value::take) else { return };
+    let room = MOST_BLOBS.saturating_add(1).saturating_sub(todo.len());
+    todo.extend(listed.into_iter().take(room).map(|descriptor| (descriptor, from)));
 }
 
-fn parse(input: &Input) -> Result<Option<Value>, Halt> {
+/// A document; None if it is none, or too large, which is recorded.
+fn parse(scan: &mut Scan<'_>, input: &Input) -> Result<Option<Value>, Halt> {
     if input.len() > MOST_JSON as u64 {
+        scan.halt(&Exceeded { what: "bytes of one manifest", limit: MOST_JSON as u64 }.into());
         return Ok(None);
     }
     Ok(serde_json::from_slice(&input.read(0, MOST_JSON)?).ok())
@@ -200,7 +204,7 @@ fn verify(scan: &mut Scan<'_>, input: &Input, algorithm: &str, hex: &str, size: 
         scan.unread(input.name.clone(), "a digest that is not SHA-256 was not checked", true);
         return Ok(());
     }
-    let (_, found) = digest(scan, input)?;
+    let (_, found) = digest(scan, &*input.source)?;
     let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
     if found != hex {
         state(scan, "digest-mismatch", &name, &format!("manifest {hex}, content {found}"));
