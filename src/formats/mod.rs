@@ -17,10 +17,12 @@ mod duplicates;
 mod member_audit;
 mod member_path;
 mod region;
+mod software;
 
 pub use detect::{Detected, Probe, detect};
 pub use member_path::is_hidden;
 pub use region::{Region, common};
+pub use software::COMPONENT as SOFTWARE;
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
 use crate::fact::{Fact, Location, Sink, Span};
@@ -44,7 +46,6 @@ formats! {
     pytorch_legacy,
     pytorch_export,
     npz,
-    software,
     hdf5,
     python_code,
     wheel,
