@@ -37,7 +37,7 @@ const NAMED: &[(&[&str], &str, &str)] = &[
     (&["crx", "xpi"], "browser extension", "manifest.json"),
 ];
 
-/// Names of files by which loaders know an archive of theirs: a checkpoint of `PyTorch` or NeMo, Keras, `MLflow`,
+/// Names of files by which loaders know an archive of theirs: a checkpoint of `PyTorch` or `NeMo`, Keras, `MLflow`,
 /// `TorchServe`, skops, `MLeap`, H2O, `TensorFlow`.
 const LOADED: &[&str] = &[
     "data.pkl",
