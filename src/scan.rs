@@ -8,6 +8,8 @@
 //!
 //! A panic in a format is caught here: it costs that input its coverage, not the run its report.
 
+mod inventory;
+
 use std::collections::{BTreeSet, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -21,16 +23,13 @@ use crate::fact::{Fact, Location, Sink, Span, Value};
 use crate::formats::oci::declared_digest;
 use crate::formats::{
     Detected, Format, FormatKind, Halt, Probe, Region, Rest, Scan, Stop, Stops, Work, archive_ar, common, detect,
-    is_hidden, software, wheel,
+    is_hidden,
 };
 use crate::inspect::{executable, payload, script};
-use crate::report::{Asset, Coverage, Status, WeightsOnly};
+use crate::report::{Asset, Coverage, Status};
 use crate::rules::{Hit, Judge, RuleSet};
+use inventory::{Inventory, Tee};
 
-/// Tensor names that the inventory keeps.
-const MAX_TENSOR_NAMES: usize = 1000;
-/// Metadata entries that the inventory keeps.
-const MAX_METADATA: usize = 200;
 /// Memory for the extents of members, which are kept to say in which one an executable lies.
 const MAX_EXTENT_BYTES: usize = 8 << 20;
 
@@ -135,6 +134,8 @@ struct Walk {
     extent_bytes: usize,
     /// Layers of container images that are root file systems.
     roots: HashSet<InputName>,
+    /// Models, as far as they lie in such a layer or in a package of software.
+    models: HashSet<InputName>,
     sha256: Option<String>,
     model_extension: bool,
     given: bool,
@@ -153,6 +154,7 @@ impl Walk {
             extents: Vec::new(),
             extent_bytes: 0,
             roots: HashSet::new(),
+            models: HashSet::new(),
             sha256: None,
             model_extension: false,
             given,
@@ -188,26 +190,25 @@ impl Walk {
         !self.formats.is_empty() || self.model_extension
     }
 
-    /// True for a package that software is installed from, and for archives of object files: programs are no news there.
-    fn carries_programs(&self, top: &InputName) -> bool {
-        match self.formats.as_slice() {
-            [format] if [software::FORMAT.name, wheel::FORMAT.name].contains(format) => true,
-            [format] if *format == archive_ar::FORMAT.name => {
-                !extension::is_model(&InputName::top(&*top.path).extension())
-            }
-            _ => false,
-        }
-    }
-
-    /// True where programs are no news: in such an archive, and in a root file system, models by name excepted.
+    /// True where programs are no news: in a package that software is installed from and in a root file system, models
+    /// in them excepted.
     fn expects_programs(&self, name: &InputName) -> bool {
-        let in_root = || {
-            let mut outer = name.clone();
-            while !self.roots.contains(&outer) && outer.members.pop().is_some() {}
-            self.roots.contains(&outer)
-        };
-        let models = extension::is_model(&name.extension());
-        self.carries_programs(name) || (!models && !self.roots.is_empty() && in_root())
+        let packages = &self.inventory.packages;
+        if (packages.is_empty() && self.roots.is_empty()) || extension::is_model(&name.extension()) {
+            return false;
+        }
+        let mut outer = name.clone();
+        loop {
+            if self.models.contains(&outer) {
+                return false;
+            }
+            if packages.contains(&outer) || self.roots.contains(&outer) {
+                return true;
+            }
+            if outer.members.pop().is_none() {
+                return false;
+            }
+        }
     }
 
     /// Detects one input and reads it as everything that it is.
@@ -227,10 +228,12 @@ impl Walk {
                 return;
             }
         };
+        let top = input.depth() == 0;
         if input.role == Role::Layer {
             self.roots.insert(input.name.clone());
+        } else if !top && found.formats.iter().any(|format| format.kind == FormatKind::Model) {
+            self.models.insert(input.name.clone());
         }
-        let top = input.depth() == 0;
         if !(if top { self.given || found.model_extension } else { !self.expects_programs(&input.name) }) {
             found.formats.retain(|format| format.kind != FormatKind::Program);
         }
@@ -362,6 +365,12 @@ impl Walk {
         let head = input.read(0, SCRIPT_HEAD).unwrap_or_default();
         let extension = input.name.extension();
         let program = executable::confirm(&*input.source, 0).unwrap_or_default();
+        // Some libraries are one object under the name of an archive of them: what a linker takes for one.
+        let library = top && archive_ar::FORMAT.extensions.contains(&extension.as_str());
+        if library && program.is_some() && executable::is_object(&head) {
+            self.unread = Some("object code for a linker, no model");
+            return;
+        }
         if let Some(found) = program.or_else(|| script::confirm(&head, &extension)) {
             self.hidden(input, found.form, sink);
             sink.take(&Fact::Executable { form: found.form, place: "whole", detail: found.detail }, &location);
@@ -394,14 +403,14 @@ impl Walk {
     fn payload(&mut self, input: &Input, sink: &mut dyn Sink) {
         match payload::pass(&*input.source, &self.budget) {
             Ok(found) => {
-                let expected = self.carries_programs(&input.name);
-                for (at, program) in found.executables.into_iter().filter(|_| !expected) {
+                let expected = self.expects_programs(&input.name);
+                for (at, program) in found.executables {
                     // The innermost member that holds it; its own first byte was looked at when it was detected.
                     let inside = self.extents.iter().filter(|(start, end, _)| (*start..*end).contains(&at));
                     match inside.max_by_key(|(_, _, name)| name.members.len()) {
                         Some((start, _, name)) if *start == at || self.expects_programs(name) => {}
                         Some((start, _, name)) => carved(sink, name, at.saturating_sub(*start), program),
-                        None if at == 0 => {}
+                        None if at == 0 || expected => {}
                         None => carved(sink, &input.name, at, program),
                     }
                 }
@@ -507,52 +516,6 @@ pub fn polyglot(found: &Detected, state: &mut dyn FnMut(&Fact<'_>)) {
 fn carved(sink: &mut dyn Sink, name: &InputName, at: u64, found: executable::Executable) {
     let location = Location { name, span: Some(Span::new(at, 0)) };
     sink.take(&Fact::Executable { form: found.form, place: "carved", detail: found.detail }, &location);
-}
-
-/// Collects what the bill of materials lists, from the facts that pass by.
-#[derive(Debug, Default)]
-struct Inventory {
-    tensors: Vec<String>,
-    tensor_count: u64,
-    metadata: serde_json::Map<String, serde_json::Value>,
-    weights_only: Option<WeightsOnly>,
-}
-
-impl Inventory {
-    fn note(&mut self, fact: &Fact<'_>) {
-        match *fact {
-            Fact::Tensor { name, .. } => {
-                self.tensor_count = self.tensor_count.saturating_add(1);
-                if self.tensors.len() < MAX_TENSOR_NAMES {
-                    self.tensors.push(printable(name, CAP));
-                }
-            }
-            Fact::Metadata { key, value, .. } if self.metadata.len() < MAX_METADATA => {
-                self.metadata.insert(printable(key, CAP), printable(value, CAP).into());
-            }
-            Fact::Restricted { accepted, refused, .. } => {
-                self.weights_only.get_or_insert_with(|| WeightsOnly { accepted, refused: printable(refused, CAP) });
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Passes facts on and lets the inventory look.
-struct Tee<'a> {
-    inventory: &'a mut Inventory,
-    sink: &'a mut dyn Sink,
-}
-
-impl Sink for Tee<'_> {
-    fn input(&mut self, input: &Input, formats: &[&str]) {
-        self.sink.input(input, formats);
-    }
-
-    fn take(&mut self, fact: &Fact<'_>, location: &Location<'_>) {
-        self.inventory.note(fact);
-        self.sink.take(fact, location);
-    }
 }
 
 /// Keeps facts as plain data: for `inspect` and for snapshots.

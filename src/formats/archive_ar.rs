@@ -7,8 +7,8 @@
 
 use super::decoded::Portion;
 use super::member_audit::{Contents, Described};
-use super::{Format, FormatKind, Halt, Scan};
-use crate::bytes::{Cursor, Input, Malformed};
+use super::{Format, FormatKind, Halt, Scan, software};
+use crate::bytes::{Cursor, Input, Malformed, Role};
 use crate::fact::Fact;
 
 /// The record.
@@ -28,11 +28,25 @@ pub const FORMAT: Format = Format {
 const MAGIC: &[u8] = b"!<arch>\n";
 /// An archive that only names its members.
 const THIN: &[u8] = b"!<thin>\n";
+/// How the first member of a Debian package is called.
+const DEBIAN: &[u8] = b"debian-binary ";
 /// Bytes of a header.
 const HEADER: u64 = 60;
 /// Longest name, and largest table of names, that are read.
 const MOST_NAME: u64 = 64 << 10;
 const MOST_NAMES: u64 = 16 << 20;
+
+/// What an archive is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing special.
+    Plain,
+    /// A static library, which has an index. A linker reads the members in place: their names are no paths, and they
+    /// repeat.
+    Library,
+    /// A Debian package. Its files are unpacked at the root of the system.
+    Debian,
+}
 
 /// A header.
 struct Header {
@@ -58,10 +72,12 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     if scan.input.read(0, THIN.len())? == THIN {
         return Err(Halt::Unsupported("a thin archive, whose members are files beside it"));
     }
-    let mut walk = Walk::new();
+    let debian = scan.input.read(MAGIC.len() as u64, DEBIAN.len())? == DEBIAN;
+    let kind = if debian && !software::has_model_name(&scan.input.name) { Kind::Debian } else { Kind::Plain };
+    let mut walk = Walk::new(kind);
     let audited = audit(scan, &mut walk);
     // What stands before a fault or a limit is read.
-    hand_over(scan, Walk::new(), walk.at)?;
+    hand_over(scan, Walk::new(kind), walk.at)?;
     audited
 }
 
@@ -76,7 +92,7 @@ fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
                 return Err(halt);
             }
         };
-        if !member.is_table {
+        if !member.is_table && walk.kind != Kind::Library {
             let (place, name) = ((member.at, HEADER), member.name.as_str());
             Described { container: FORMAT.name, place, name, mode: member.mode }.audit(scan);
             contents.add(scan, name, &member.input)?;
@@ -86,6 +102,12 @@ fn audit(scan: &mut Scan<'_>, walk: &mut Walk) -> Result<(), Halt> {
         }
     }
     contents.conclude(scan, FORMAT.name, (0, scan.input.len()));
+    match walk.kind {
+        Kind::Debian => software::state(scan, software::DEBIAN_PACKAGE),
+        // By itself it is what its name says. In a model it has to be told.
+        Kind::Library if scan.input.depth() == 0 => software::state(scan, software::STATIC_LIBRARY),
+        Kind::Library | Kind::Plain => {}
+    }
     Ok(())
 }
 
@@ -108,13 +130,15 @@ fn hand_over(scan: &mut Scan<'_>, mut walk: Walk, end: u64) -> Result<(), Halt> 
 /// The members in order.
 struct Walk {
     at: u64,
+    /// What the archive is for, as far as the members so far tell.
+    kind: Kind,
     /// The table of long names.
     names: Vec<u8>,
 }
 
 impl Walk {
-    const fn new() -> Self {
-        Self { at: MAGIC.len() as u64, names: Vec::new() }
+    const fn new(kind: Kind) -> Self {
+        Self { at: MAGIC.len() as u64, kind, names: Vec::new() }
     }
 
     /// The next member, if there is one more.
@@ -130,10 +154,22 @@ impl Walk {
             let size = usize::try_from(header.size.min(MOST_NAMES)).unwrap_or_default();
             self.names = scan.input.read(data, size)?;
         }
+        if is_index(&header.name) && self.kind == Kind::Plain {
+            self.kind = Kind::Library;
+        }
         let end = data.saturating_add(header.size);
         self.at = end.saturating_add(end % 2);
-        member(scan, at, &header, &self.names, end).map(Some)
+        let mut member = member(scan, at, &header, &self.names, end)?;
+        if self.kind == Kind::Debian && member.name.starts_with("data.tar") {
+            member.input = member.input.with_role(Role::Layer);
+        }
+        Ok(Some(member))
     }
+}
+
+/// The index of symbols that a linker goes by: of GNU, of its wide form, of BSD.
+fn is_index(name: &[u8]) -> bool {
+    matches!(name, b"/" | b"/SYM64/") || name.starts_with(b"__.SYMDEF")
 }
 
 /// One member, with its name from wherever it stands.
@@ -141,7 +177,7 @@ fn member(scan: &Scan<'_>, at: u64, header: &Header, names: &[u8], end: u64) -> 
     let mut data = at.saturating_add(HEADER);
     let mut size = header.size;
     let mut name = header.name.clone();
-    let is_table = matches!(name.as_slice(), b"/" | b"//" | b"/SYM64/") || name.starts_with(b"__.SYMDEF");
+    let is_table = is_index(&name) || name == b"//";
     let long = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit).then(|| decimal(digits, 10)).flatten();
     if let Some(length) = name.strip_prefix(b"#1/").and_then(long) {
         let length = length.min(size);
@@ -152,7 +188,9 @@ fn member(scan: &Scan<'_>, at: u64, header: &Header, names: &[u8], end: u64) -> 
     } else if let Some(offset) = name.strip_prefix(b"/").filter(|_| !is_table).and_then(long) {
         let longest = usize::try_from(MOST_NAME).unwrap_or(usize::MAX);
         let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..)).unwrap_or_default();
-        let rest = rest.get(..longest).unwrap_or(rest).split(|byte| *byte == b'\n').next().unwrap_or_default();
+        // Names end with a line in GNU's table and with a zero in Microsoft's.
+        let mut lines = rest.get(..longest).unwrap_or(rest).split(|byte| matches!(byte, b'\n' | 0));
+        let rest = lines.next().unwrap_or_default();
         name = rest.strip_suffix(b"/").unwrap_or(rest).to_vec();
     } else if !is_table {
         name = name.strip_suffix(b"/").unwrap_or(&name).to_vec();

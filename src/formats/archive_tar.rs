@@ -14,9 +14,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::decoded::{self, BOMB_FLOOR, BOMB_RATIO, Portion, STOP_RATIO};
-use super::{Format, FormatKind, Halt, Probe, Scan};
+use super::{Format, FormatKind, Halt, Probe, Scan, software};
 use crate::bytes::{Budget, Exceeded, Input, Limits, Malformed, Role};
-use crate::decode::tar::{Archive, Entry, Expanded, Header};
+use crate::decode::tar::{Archive, Entry, Expanded, Kind, is_header};
 use crate::fact::Fact;
 
 /// The record.
@@ -44,7 +44,7 @@ pub(super) fn identify(probe: &Probe<'_>) -> bool {
         let zeros = probe.head.get(..END).is_some_and(|end| end.iter().all(|byte| *byte == 0));
         zeros && probe.input.name.extension() == "tar"
     };
-    Header::parse(block).is_some() || empty()
+    is_header(block) || empty()
 }
 
 /// Is the file an archive with a member whose bytes are handed on as they are, and of which `is` holds? It gets the
@@ -62,6 +62,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     container.audit(scan)?;
+    container.state_package(scan);
     container.finish(scan)
 }
 
@@ -129,6 +130,18 @@ impl Container {
     pub fn peek(&self, scan: &Scan<'_>, n: usize) -> Option<Input> {
         let entry = self.archive.entries.get(n)?;
         Some(scan.input.slice(entry.display_name(), entry.data, entry.stored))
+    }
+
+    /// States what package of software the archive is, if it is one.
+    fn state_package(&self, scan: &mut Scan<'_>) {
+        let name = |entry: &Entry| match entry.kind {
+            Kind::Folder => format!("{}/", entry.display_name()),
+            _ => entry.display_name(),
+        };
+        let names: Vec<String> = self.archive.entries.iter().map(name).collect();
+        software::recognise(scan, &names, |scan, n| {
+            self.peek(scan, n).and_then(|input| input.read(0, software::MANIFEST).ok()).unwrap_or_default()
+        });
     }
 
     /// Hands over each member that was not opened before, and the regions outside all members. Waits between portions

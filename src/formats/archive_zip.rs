@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use super::decoded::{self, Portion};
 use super::pickle::{self, is_pickle};
-use super::{Format, FormatKind, Halt, Probe, Scan, archive_tar, compressed, pytorch_legacy};
+use super::{Format, FormatKind, Halt, Probe, Scan, archive_tar, compressed, pytorch_legacy, software};
 use crate::bytes::{Budget, Exceeded, Input, Limits, Malformed, Role};
 use crate::decode::tar::Header;
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
@@ -40,6 +40,9 @@ const OVERLAP_BYTES: u64 = 256 << 20;
 /// Stored payload bytes whose CRC is verified in one archive. More would mean to read whole checkpoints, and no
 /// attack needs a wrong CRC on numbers.
 const PAYLOAD_BYTES: u64 = 64 << 20;
+
+/// Largest member that is looked at as the manifest of a package.
+const MANIFEST_BYTES: u64 = 1 << 20;
 
 /// Does the file start as an archive, or end as one?
 pub(super) fn identify(probe: &Probe<'_>) -> bool {
@@ -81,6 +84,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     container.audit(scan)?;
+    container.state_package(scan);
     container.finish(scan, |_, _, _, _| Some(Role::Unknown))
 }
 
@@ -123,6 +127,16 @@ impl Container {
             too_deep: None,
             exhausted: None,
         })
+    }
+
+    /// States what package of software the archive is, if it is one.
+    pub fn state_package(&mut self, scan: &mut Scan<'_>) {
+        let names: Vec<String> = self.archive.entries.iter().map(Entry::display_name).collect();
+        software::recognise(scan, &names, |scan, n| {
+            let header = self.archive.entries.get(n).map(Entry::header).filter(|header| header.size <= MANIFEST_BYTES);
+            let opened = header.and_then(|header| self.peek(scan, n, header).ok().flatten());
+            opened.and_then(|input| input.read(0, software::MANIFEST).ok()).unwrap_or_default()
+        });
     }
 
     /// Hands over each member that was not opened before and that `choose` gives a role, in each view that differs,
@@ -208,6 +222,7 @@ fn leave(scan: &mut Scan<'_>, region: &Region) {
         RegionKind::Gap => "<gap>",
         RegionKind::Suffix => "<suffix>",
         RegionKind::Comment => "<comment>",
+        RegionKind::Extra => "<extra field>",
     };
     scan.leave(name, region.at, region.len);
 }

@@ -7,9 +7,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::{Halt, Scan};
 use crate::bytes::{Exceeded, Input, ReadAt, Spool};
-use crate::decode::codec::{self, Codec, Outcome};
+use crate::decode::codec::{self, Aside, Codec, Outcome};
 
 /// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
 pub(super) const BOMB_FLOOR: u64 = 256 << 20;
@@ -24,6 +26,8 @@ pub(super) struct Decoded {
     pub(super) source: Arc<dyn ReadAt>,
     /// What the decoder says.
     pub(super) outcome: Outcome,
+    /// What the decoder read over.
+    pub(super) asides: Vec<Aside>,
     /// The limit that stopped it.
     pub(super) stopped: Option<Exceeded>,
     /// What stopped it is a limit of the whole input: nothing else can be decoded either.
@@ -53,7 +57,7 @@ pub(super) fn decode_from(
 ) -> Result<Decoded, Halt> {
     let mut spool = Spool::default();
     let (mut produced, mut stopped, mut spent, mut bomb) = (0_u64, None, false, false);
-    let outcome = codec::decode(codec, source, at, len, |piece, consumed| {
+    let (outcome, asides) = codec::decode_with_asides(codec, source, at, len, |piece, consumed| {
         produced = produced.saturating_add(piece.len() as u64);
         let over = |ratio: u64| produced > BOMB_FLOOR && produced > consumed.saturating_mul(ratio);
         bomb |= over(BOMB_RATIO);
@@ -71,7 +75,27 @@ pub(super) fn decode_from(
         spool.write_all(piece)?;
         Ok(true)
     })?;
-    Ok(Decoded { source: spool.finish()?, outcome, stopped, spent, bomb })
+    Ok(Decoded { source: spool.finish()?, outcome, asides, stopped, spent, bomb })
+}
+
+/// The SHA-256 of what `source` decodes to, in hex; None if it breaks off, or decodes to more than a member may have.
+///
+/// # Errors
+/// I/O; a limit of the whole input.
+pub(super) fn digest(scan: &Scan<'_>, codec: Codec, source: &dyn ReadAt) -> Result<Option<String>, Halt> {
+    let (mut hash, mut produced) = (Sha256::new(), 0_u64);
+    let (most, mut spent) = (scan.budget.limits().member_bytes, None);
+    let outcome = codec::decode(codec, source, 0, source.len(), |piece, consumed| {
+        produced = produced.saturating_add(piece.len() as u64);
+        let bomb = produced > BOMB_FLOOR && produced > consumed.saturating_mul(STOP_RATIO);
+        spent = scan.budget.take_bytes(piece.len() as u64).and_then(|()| scan.budget.check_time()).err();
+        hash.update(piece);
+        Ok(!bomb && produced <= most && spent.is_none())
+    })?;
+    match spent {
+        Some(exceeded) => Err(exceeded.into()),
+        None => Ok(outcome.ended.then(|| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())),
+    }
 }
 
 /// The limit that `child` is nested deeper than, if it is.

@@ -17,11 +17,13 @@ mod duplicates;
 mod member_audit;
 mod member_path;
 mod region;
+mod software;
 mod stop;
 
 pub use detect::{Detected, Probe, detect};
 pub use member_path::is_hidden;
 pub use region::{Region, common};
+pub use software::COMPONENT as SOFTWARE;
 pub use stop::{Stop, Stops};
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
@@ -46,7 +48,6 @@ formats! {
     pytorch_legacy,
     pytorch_export,
     npz,
-    software,
     hdf5,
     python_code,
     wheel,

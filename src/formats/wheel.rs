@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::archive_zip::Container;
+use super::archive_zip::{self, Container};
 use super::duplicates::digest;
-use super::{Format, FormatKind, Halt, Scan, software};
+use super::{Format, FormatKind, Halt, Probe, Scan, pytorch, pytorch_export};
 use crate::bytes::{Input, Role};
 use crate::fact::Fact;
 
@@ -20,8 +20,8 @@ pub const FORMAT: Format = Format {
     kind: FormatKind::Container,
     extensions: &["whl"],
     runs_code: false,
-    refines: Some("software"),
-    identify: |probe| probe.input.name.extension() == "whl" && software::identify(probe),
+    refines: Some("zip"),
+    identify,
     scan,
     checks: "All checks of ZIP; every file against the digest that RECORD lists for it.",
     spec: "https://packaging.python.org/en/latest/specifications/recording-installed-packages/",
@@ -33,10 +33,25 @@ const RECORD: &str = ".dist-info/RECORD";
 /// The digits of Base64 in its form for URLs.
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/// Bytes of the central directory that are searched from its front; its end is searched too.
+const DIRECTORY_HEAD: usize = 256 << 10;
+
+fn identify(probe: &Probe<'_>) -> bool {
+    if probe.input.name.extension() != "whl" || !archive_zip::identify(probe) {
+        return false;
+    }
+    let Some(at) = archive_zip::directory(probe) else { return false };
+    let holds = |bytes: &[u8]| memchr::memmem::find(bytes, RECORD.as_bytes()).is_some();
+    (holds(&probe.read(at, DIRECTORY_HEAD)) || holds(pytorch::directory_tail(probe, at)))
+        && !pytorch::identify(probe)
+        && !pytorch_export::identify(probe)
+}
+
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     container.audit(scan)?;
+    container.state_package(scan);
     let listed = record(scan, &mut container)?;
     container.finish(scan, move |scan, _, entry, input| {
         if let Some(stated) = listed.get(&entry.display_name())

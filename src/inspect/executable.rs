@@ -156,6 +156,12 @@ fn elf(file: &View<'_>) -> Option<Executable> {
     plausible.then_some(Executable { form, detail })
 }
 
+/// Is an ELF file that begins with `head` object code, which nothing but a linker reads?
+#[must_use]
+pub fn is_object(head: &[u8]) -> bool {
+    matches!(head.get(..18), Some([0x7f, b'E', b'L', b'F', _, 1, .., 1, 0] | [0x7f, b'E', b'L', b'F', _, 2, .., 0, 1]))
+}
+
 struct ElfHeader {
     kind: u16,
     machine: u16,

@@ -117,7 +117,10 @@ fn rows_out_of_force_have_no_clauses_and_others_have() {
 
 /// Rules in force that no file can trigger, why, and the test that covers them.
 const WITHOUT_FIXTURE: &[(&str, &str)] = &[
-    ("S907", "takes two formats of which neither holds code or files: corpus::two_harmless_formats_are_said"),
+    (
+        "S907",
+        "takes two formats of which neither holds code or files, and there is but safetensors: corpus::two_harmless_formats_are_said",
+    ),
     ("S999", "stated when this program fails: corpus::what_cannot_be_opened_is_found"),
 ];
 

@@ -6,6 +6,8 @@
 //!
 //! Only the first record begins at a byte; the others follow bit by bit.
 
+mod recovery;
+
 use bzip2::{Decompress, Status};
 
 use super::feed::Feed;
@@ -52,29 +54,31 @@ pub(super) fn bzip2(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave>
         if ended {
             return Ok(());
         }
+        let at = feed.offset();
         // A block gives nothing before it has been understood whole: where something came out and the next record
         // begins right behind, only a checksum is wrong.
-        if out.outcome.produced > before {
-            return refused(feed, out, start);
+        if out.outcome.produced > before && refused(feed, out, start)? {
+            return Ok(());
         }
-        Err(Leave::broken(feed.offset(), BROKEN))
+        // The other blocks are whole, and tools get them out.
+        recovery::rest(feed, out, &mut piece, at.saturating_sub(READ_AHEAD).max(start))?;
+        Err(Leave::broken(at, BROKEN))
     })
 }
 
-/// What is wrong with a stream from `start` on of which a part has been decoded.
-fn refused(feed: &mut Feed<'_>, out: &mut Out<'_>, start: u64) -> Result<(), Leave> {
+/// Looks at what is wrong with a stream from `start` on of which a part has been decoded. True if it has ended.
+fn refused(feed: &mut Feed<'_>, out: &mut Out<'_>, start: u64) -> Result<bool, Leave> {
     let at = feed.offset();
     feed.seek(at.saturating_sub(READ_AHEAD).max(start));
     if let Some(end) = record(feed, END)? {
         out.mismatch(end);
         feed.seek(end.saturating_add(END_SIZE));
-        return Ok(());
+        return Ok(true);
     }
     if let Some(block) = record(feed, BLOCK)? {
         out.mismatch(block);
     }
-    feed.seek(at);
-    Err(Leave::broken(at, BROKEN))
+    Ok(false)
 }
 
 /// The first byte that a record does not share with the one before, if one begins here or little further on.

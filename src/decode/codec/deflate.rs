@@ -66,7 +66,10 @@ pub(super) fn gzip(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> 
         out,
         |head| head.starts_with(&[0x1f, 0x8b, 8]),
         |feed, out| {
-            header(feed)?;
+            let (_, fields) = header(feed)?;
+            for (at, end) in fields {
+                out.aside("<header field>", at, end)?;
+            }
             let before = out.outcome.produced;
             out.crc = Crc::new();
             decoder.reset(false);
@@ -82,26 +85,30 @@ pub(super) fn gzip(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> 
     )
 }
 
-/// Reads over the header of a gzip member; its flags.
-fn header(feed: &mut Feed<'_>) -> Result<u8, Leave> {
+/// Reads over the header of a gzip member: its flags, and where its extra field, name and comment lie.
+fn header(feed: &mut Feed<'_>) -> Result<(u8, [(u64, u64); 3]), Leave> {
     let at = feed.offset();
     let [a, b, method, flags, ..] = feed.array::<10>()?;
     if [a, b, method] != [0x1f, 0x8b, 8] {
         return Err(Leave::broken(at, "no gzip header"));
     }
-    if flags & FEXTRA != 0 {
-        let length = u16::from_le_bytes(feed.array()?);
-        feed.skip(u64::from(length))?;
-    }
-    for flag in [FNAME, FCOMMENT] {
-        if flags & flag != 0 {
+    let mut fields = [(0, 0); 3];
+    for (field, flag) in fields.iter_mut().zip([FEXTRA, FNAME, FCOMMENT]).filter(|(_, flag)| flags & flag != 0) {
+        let mut start = feed.offset();
+        if flag == FEXTRA {
+            let length = u16::from_le_bytes(feed.array()?);
+            // Behind its length, and behind the name and the length of its first part.
+            start = start.saturating_add(6);
+            feed.skip(u64::from(length))?;
+        } else {
             skip_text(feed)?;
         }
+        *field = (start, feed.offset());
     }
     if flags & FHCRC != 0 {
         feed.skip(2)?;
     }
-    Ok(flags)
+    Ok((flags, fields))
 }
 
 /// Reads over a text that ends in a zero.
@@ -124,7 +131,7 @@ fn skip_text(feed: &mut Feed<'_>) -> Result<(), Leave> {
 #[must_use]
 pub fn stored_name(source: &dyn ReadAt) -> Option<Vec<u8>> {
     let mut feed = Feed::new(source, 0, LONGEST_NAME);
-    let flags = header(&mut feed).ok()?;
+    let (flags, _) = header(&mut feed).ok()?;
     if flags & FNAME == 0 {
         return None;
     }

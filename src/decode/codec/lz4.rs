@@ -46,7 +46,7 @@ pub(super) fn frames(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave
         |feed, out| {
             let head = feed.peek(8)?;
             if is_skippable(head) {
-                skip(feed)
+                skip(feed, out)
             } else if is_legacy(head) {
                 legacy(feed, out)
             } else {

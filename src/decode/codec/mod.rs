@@ -139,10 +139,40 @@ pub fn decode(
     source: &dyn ReadAt,
     at: u64,
     limit: u64,
-    mut take: impl FnMut(&[u8], u64) -> Result<bool, Stop>,
+    take: impl FnMut(&[u8], u64) -> Result<bool, Stop>,
 ) -> Result<Outcome, Stop> {
+    decode_with_asides(codec, source, at, limit, take).map(|(outcome, _)| outcome)
+}
+
+/// A range that a decoder reads over: its encoding lets a file carry anything there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aside {
+    /// What it is called.
+    pub name: &'static str,
+    /// Offset in the source.
+    pub at: u64,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+/// Asides that are kept of one compressed range. Ordinary files have a few.
+const MOST_ASIDES: usize = 1 << 16;
+/// Shorter ones hold nothing.
+const LEAST_ASIDE: u64 = 16;
+
+/// Decodes as [`decode`] does, and tells what the decoder reads over.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_asides(
+    codec: Codec,
+    source: &dyn ReadAt,
+    at: u64,
+    limit: u64,
+    mut take: impl FnMut(&[u8], u64) -> Result<bool, Stop>,
+) -> Result<(Outcome, Vec<Aside>), Stop> {
     let mut feed = Feed::new(source, at, limit);
-    let mut out = Out { take: &mut take, start: at, outcome: Outcome::default(), crc: Crc::new() };
+    let mut out = Out { take: &mut take, start: at, outcome: Outcome::default(), crc: Crc::new(), asides: Vec::new() };
     let end = match codec {
         Codec::Deflate => deflate::bare(&mut feed, &mut out),
         Codec::Deflate64 => deflate::wide(&mut feed, &mut out),
@@ -171,7 +201,7 @@ pub fn decode(
         Err(Leave::Fault(fault)) => outcome.fault = Some(fault),
         Err(Leave::Stop(stop)) => return Err(stop),
     }
-    Ok(outcome)
+    Ok((outcome, out.asides))
 }
 
 /// Why a decoder leaves before the end of its data.
@@ -213,6 +243,7 @@ struct Out<'t> {
     start: u64,
     outcome: Outcome,
     crc: Crc,
+    asides: Vec<Aside>,
 }
 
 impl Out<'_> {
@@ -222,6 +253,18 @@ impl Out<'_> {
         self.crc.update(bytes);
         let go_on = (self.take)(bytes, at.saturating_sub(self.start))?;
         if go_on { Ok(()) } else { Err(Leave::Enough) }
+    }
+
+    /// Notes a range that is read over.
+    fn aside(&mut self, name: &'static str, at: u64, end: u64) -> Result<(), Leave> {
+        let len = end.saturating_sub(at);
+        if len >= LEAST_ASIDE {
+            if self.asides.len() >= MOST_ASIDES {
+                return Err(Leave::unsupported(at, "more skipped ranges than are looked at"));
+            }
+            self.asides.push(Aside { name, at, len });
+        }
+        Ok(())
     }
 
     /// Notes that the decoded bytes are not those that the checksum or length at `at` was written for.

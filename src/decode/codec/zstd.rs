@@ -25,10 +25,12 @@ pub(super) fn is_skippable(head: &[u8]) -> bool {
 }
 
 /// Reads over one skippable frame.
-pub(super) fn skip(feed: &mut Feed<'_>) -> Result<(), Leave> {
+pub(super) fn skip(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave> {
     feed.skip(4)?;
     let length = u32::from_le_bytes(feed.array()?);
-    feed.skip(u64::from(length))
+    let at = feed.offset();
+    feed.skip(u64::from(length))?;
+    out.aside("<skippable frame>", at, feed.offset())
 }
 
 /// Frames in a row.
@@ -42,7 +44,7 @@ pub(super) fn frames(feed: &mut Feed<'_>, out: &mut Out<'_>) -> Result<(), Leave
         |head| is_zstd(head) || is_skippable(head),
         |feed, out| {
             if is_skippable(feed.peek(4)?) {
-                return skip(feed);
+                return skip(feed, out);
             }
             frame(feed, out, &mut decoder, &mut piece)
         },

@@ -52,7 +52,7 @@ impl Machine<'_> {
             Value::Node(_) => {
                 let kind = self.cells.kind(value);
                 let items = match kind {
-                    Some(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set) => {
+                    Some(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set | Kind::Iterator) => {
                         self.cells.items(value).unwrap_or_default()
                     }
                     Some(Kind::Call | Kind::Instance) => (1..=3).map(|field| self.cells.field(value, field)).collect(),

@@ -17,8 +17,10 @@ pub enum RegionKind {
     Gap,
     /// After the end record and its comment.
     Suffix,
-    /// In the comment of the end record.
+    /// In the comment of the end record or of a member.
     Comment,
+    /// In an extra field.
+    Extra,
 }
 
 /// Bytes that belong to no member.
@@ -130,6 +132,6 @@ fn is_zero(source: &dyn ReadAt, range: Range<u64>, budget: &Budget) -> Result<bo
 }
 
 /// True for what people and programs write into a comment.
-fn is_text(bytes: &[u8]) -> bool {
+pub(super) fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c)))
 }

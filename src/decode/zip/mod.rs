@@ -225,12 +225,19 @@ impl Archive {
             if header.variable() > stream.remaining() {
                 break;
             }
+            let extra = stream.offset().saturating_add(u64::from(header.name));
             let variable = stream.bytes(header.variable())?;
+            record::stowed(
+                variable.get(usize::from(header.name)..).unwrap_or_default(),
+                extra,
+                header.extra,
+                &mut self.regions,
+            )?;
             let Some(entry) = central_entry(origin, &header, variable, directory.shift) else { break };
             if self.entries.len() >= MAX_ENTRIES {
                 return Err(Exceeded { what: "entries of one archive", limit: MAX_ENTRIES as u64 }.into());
             }
-            let entry = with_local(source, entry, directory.shift)?;
+            let entry = with_local(source, entry, directory.shift, &mut self.regions)?;
             *names = names.saturating_add(entry.name_bytes());
             if *names > MAX_NAMES {
                 return Err(Exceeded { what: "bytes of names in one archive", limit: MAX_NAMES }.into());
@@ -269,7 +276,7 @@ fn central_entry(origin: Origin, central: &Central, variable: &[u8], shift: u64)
 
 /// Adds what the local header says. Where the offset plus the shift meets none, the bare offset is tried: some readers
 /// do not correct it.
-fn with_local(source: &dyn ReadAt, mut entry: Entry, shift: u64) -> Result<Entry, Stop> {
+fn with_local(source: &dyn ReadAt, mut entry: Entry, shift: u64, regions: &mut Vec<Region>) -> Result<Entry, Stop> {
     // Most names and extra fields come with the same read.
     let guess = usize::try_from(LOCAL_SIZE).unwrap_or_default().saturating_add(entry.name.len()).saturating_add(128);
     for at in [entry.at, entry.at.saturating_sub(shift)] {
@@ -286,6 +293,8 @@ fn with_local(source: &dyn ReadAt, mut entry: Entry, shift: u64) -> Result<Entry
         };
         let mut header = local.header;
         record::extras(extra, name, &mut header, None);
+        let stowed_at = at.saturating_add(LOCAL_SIZE).saturating_add(u64::from(local.name));
+        record::stowed(extra, stowed_at, local.extra, regions)?;
         entry.local_name = (*name != *entry.name).then(|| name.into());
         entry.at = at;
         entry.data = at.saturating_add(whole);

@@ -11,7 +11,9 @@
 //!
 //! Specification: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>, sections 4.3 to 4.6.
 
-use crate::bytes::{Cursor, Malformed};
+use super::layout::is_text;
+use super::{Region, RegionKind};
+use crate::bytes::{Cursor, Exceeded, Malformed};
 use crate::decode::codec::Codec;
 
 /// Signature of a local header.
@@ -245,6 +247,48 @@ pub(super) fn extras(extra: &[u8], name: &[u8], header: &mut Header, offset: Opt
         }
     }
     unicode
+}
+
+/// Ranges that are kept.
+const MOST_STOWED: usize = 1 << 20;
+/// Shorter fields hold nothing.
+const LEAST_STOWED: u64 = 16;
+
+/// Notes the ranges of an extra field of `length` bytes, and of the comment behind it, that hold more than the values
+/// which writers put there. `variable` begins at the offset `at`.
+///
+/// # Errors
+/// There are more than are looked at.
+pub(super) fn stowed(variable: &[u8], at: u64, length: u16, regions: &mut Vec<Region>) -> Result<(), Exceeded> {
+    let (extra, comment) = variable.split_at_checked(usize::from(length)).unwrap_or((variable, &[]));
+    let mut note = |kind, from: u64, bytes: &[u8]| {
+        if bytes.len() as u64 >= LEAST_STOWED {
+            regions.push(Region { kind, at: from, len: bytes.len() as u64 });
+        }
+    };
+    let mut cursor = Cursor::new(extra, at);
+    while let (Ok(id), Ok(len)) = (cursor.u16_le(), cursor.u16_le()) {
+        let from = cursor.offset();
+        let Ok(field) = cursor.bytes(u64::from(len)) else {
+            note(RegionKind::Extra, from, cursor.rest());
+            break;
+        };
+        // Sizes, times and a name repeated; what aligns the data repeats one byte behind its unit.
+        let ordinary = match id {
+            0x0001 => len <= 28,
+            0x000a => len == 32,
+            0x7075 => field.get(5..).is_some_and(is_text),
+            _ => field.iter().skip(2).all(|byte| field.get(2) == Some(byte)),
+        };
+        if !ordinary {
+            note(RegionKind::Extra, from, field);
+        }
+    }
+    if !is_text(comment) {
+        note(RegionKind::Comment, at.saturating_add(u64::from(length)), comment);
+    }
+    let limit = MOST_STOWED as u64;
+    if regions.len() > MOST_STOWED { Err(Exceeded { what: "extra fields of one archive", limit }) } else { Ok(()) }
 }
 
 /// What a data descriptor says, known by its signature.

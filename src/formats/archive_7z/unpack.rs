@@ -146,7 +146,7 @@ impl Work<'_, '_> {
     fn decode(&mut self, codec: Codec, input: &Piece) -> Result<Piece, Halt> {
         let most = self.most();
         let range = (0, input.source.len());
-        let Decoded { source, outcome, stopped, spent, bomb } =
+        let Decoded { source, outcome, stopped, spent, bomb, .. } =
             decoded::decode_from(self.scan, &*input.source, codec, range, most)?;
         if bomb {
             self.bomb.get_or_insert((outcome.produced, outcome.consumed));

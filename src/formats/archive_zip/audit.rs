@@ -206,7 +206,7 @@ fn audit_region(scan: &mut Scan<'_>, region: Region) -> Result<(), Halt> {
     let (anomaly, member) = match region.kind {
         RegionKind::Prefix => ("prefix-bytes", "<prefix>"),
         RegionKind::Suffix => ("suffix-bytes", "<suffix>"),
-        RegionKind::Gap | RegionKind::Comment => return Ok(()),
+        RegionKind::Gap | RegionKind::Comment | RegionKind::Extra => return Ok(()),
     };
     let head = scan.input.read(region.at, 16)?;
     if region.kind == RegionKind::Prefix && is_wrapper(&head) {

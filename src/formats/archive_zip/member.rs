@@ -6,7 +6,7 @@
 use super::audit::state;
 use super::Container;
 use crate::bytes::{Exceeded, Input, Malformed, Role};
-use crate::decode::codec::{Codec, FaultKind, Outcome};
+use crate::decode::codec::{Aside, Codec, FaultKind, Outcome};
 use crate::decode::zip::{self, ENCRYPTED, Entry, Header, REFUSING, STORED};
 use crate::fact::Fact;
 use crate::formats::pickle::is_pickle;
@@ -32,6 +32,8 @@ pub struct Opened {
 struct Bytes {
     input: Input,
     outcome: Option<Outcome>,
+    /// What the decoder read over.
+    asides: Vec<Aside>,
     /// The limit that stopped it.
     stopped: Option<Exceeded>,
     /// It is a limit of the whole input.
@@ -124,6 +126,10 @@ impl Container {
     /// States how decoding went.
     fn report(&mut self, scan: &mut Scan<'_>, entry: &Entry, header: Header, decoded: &Bytes) -> Result<(), Halt> {
         let Some(outcome) = decoded.outcome else { return Ok(()) };
+        for aside in &decoded.asides {
+            let name = format!("{}{}", entry.display_name(), aside.name);
+            scan.child(scan.input.slice(name, aside.at, aside.len))?;
+        }
         if decoded.bomb {
             let detail = format!("{} bytes from {}", outcome.produced, outcome.consumed);
             state(scan, entry, "bomb-ratio", &detail);
@@ -205,6 +211,7 @@ impl Container {
         Ok(Bytes {
             input: scan.input.member(entry.display_name(), decoded.source),
             outcome: Some(decoded.outcome),
+            asides: decoded.asides,
             stopped: decoded.stopped,
             spent: decoded.spent,
             bomb: decoded.bomb,
@@ -240,7 +247,7 @@ impl Container {
 fn stored(scan: &Scan<'_>, entry: &Entry, header: Header) -> Bytes {
     let len = header.compressed.max(header.size);
     let input = scan.input.slice(entry.display_name(), entry.data, len);
-    Bytes { input, outcome: None, stopped: None, spent: false, bomb: false }
+    Bytes { input, outcome: None, asides: Vec::new(), stopped: None, spent: false, bomb: false }
 }
 
 /// Is the data that a flag calls encrypted really plain?

@@ -98,6 +98,9 @@ fn read(scan: &mut Scan<'_>, codec: Codec, format: &'static Format) -> Result<()
     let len = scan.input.len();
     let most = Exceeded { what: "decoded bytes of one member", limit: scan.budget.limits().member_bytes };
     let decoded = decoded::decode(scan, codec, 0, len, most)?;
+    for aside in &decoded.asides {
+        scan.leave(aside.name, aside.at, aside.len);
+    }
     let child = scan.input.member(name::of(scan.input, codec), decoded.source);
     // A layer is one once it is decompressed, too.
     let child = if scan.input.role == Role::Layer { child.with_role(Role::Layer) } else { child };

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::FORMAT;
 use crate::bytes::{Exceeded, Input, Role};
-use crate::decode::tar::Kind;
+use crate::decode::tar::{Kind, is_header};
 use crate::fact::Fact;
 use crate::formats::archive_tar::Container;
 use crate::formats::duplicates::digest;
-use crate::formats::{Halt, Scan, member_path};
+use crate::formats::{Halt, Scan, compressed, decoded, member_path};
 
 /// Largest manifest or configuration that is followed; registries take no larger one.
 const MOST_JSON: usize = 4 << 20;
@@ -34,6 +34,8 @@ pub(super) struct Image<'c> {
     members: HashMap<Vec<u8>, usize>,
     /// Names of blobs that were looked at.
     seen: HashSet<String>,
+    /// Layers whose unpacked content was checked against a digest.
+    unpacked: HashSet<(usize, String)>,
 }
 
 /// What names a blob.
@@ -55,31 +57,54 @@ impl<'c> Image<'c> {
         let linked = container.archive.entries.iter();
         let linked = linked.filter(|entry| matches!(entry.kind, Kind::SymbolicLink | Kind::HardLink));
         let links = linked.map(|entry| plain(&entry.name)).collect();
-        Self { container, root, links, members, seen: HashSet::new() }
+        Self { container, root, links, members, seen: HashSet::new(), unpacked: HashSet::new() }
     }
 
     /// Follows what the index and the list of `docker save` name.
     pub(super) fn read(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
-        let mut todo = Vec::new();
-        if let Some((_, index)) = self.json(scan, "index.json")? {
-            let mut index = index;
-            push(&mut todo, &mut index, "manifests", From::Index);
+        let mut pending = Vec::new();
+        if let Some((_, mut index)) = self.json(scan, "index.json")? {
+            push(&mut pending, &mut index, "manifests", From::Index);
         }
-        while let Some((descriptor, from)) = todo.pop() {
-            if self.seen.len().max(todo.len()) >= MOST_BLOBS {
+        while let Some((descriptor, from)) = pending.pop() {
+            if self.seen.len().max(pending.len()) >= MOST_BLOBS {
                 return Err(Exceeded { what: "blobs of one image", limit: MOST_BLOBS as u64 }.into());
             }
             scan.budget.take_work(64)?;
             let Some(mut document) = self.blob(scan, &descriptor, from)? else { continue };
-            push(&mut todo, &mut document, "manifests", From::Index);
-            push(&mut todo, &mut document, "layers", From::Layer);
+            self.unpacked(scan, &document)?;
+            push(&mut pending, &mut document, "manifests", From::Index);
+            push(&mut pending, &mut document, "layers", From::Layer);
             // Artefacts of the first version name their blobs so.
-            push(&mut todo, &mut document, "blobs", From::Layer);
+            push(&mut pending, &mut document, "blobs", From::Layer);
             if let Some(config) = document.get("config").filter(|config| config.is_object()) {
-                todo.push((config.clone(), From::Config));
+                pending.push((config.clone(), From::Config));
             }
         }
         self.docker(scan)
+    }
+
+    /// Checks the layers of a manifest against the digests that its configuration lists of their unpacked contents.
+    fn unpacked(&mut self, scan: &mut Scan<'_>, manifest: &Value) -> Result<(), Halt> {
+        let blob = |descriptor: &Value| {
+            let (algorithm, hex) = descriptor.get("digest")?.as_str()?.split_once(':')?;
+            (is_word(algorithm) && is_word(hex)).then(|| format!("blobs/{algorithm}/{hex}"))
+        };
+        let Some(name) = manifest.get("config").and_then(blob) else { return Ok(()) };
+        let Some((_, config)) = self.json(scan, &name)? else { return Ok(()) };
+        let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).into_iter().flatten();
+        let layers = manifest.get("layers").and_then(Value::as_array).into_iter().flatten();
+        for (layer, id) in layers.zip(ids.map(|id| id.as_str().unwrap_or_default())) {
+            scan.budget.take_work(64)?;
+            let media_type = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+            let Some(n) = blob(layer).filter(|_| is_root(media_type)).and_then(|name| self.position(&name)) else { continue };
+            if let Some(input) = self.container.peek(scan, n)
+                && self.unpacked.insert((n, id.to_owned()))
+            {
+                verify_unpacked(scan, &input, id)?;
+            }
+        }
+        Ok(())
     }
 
     /// Checks the blob that a descriptor names and hands it over; the document, if it is one that names others.
@@ -158,9 +183,8 @@ impl<'c> Image<'c> {
             return Ok(());
         };
         let Some(input) = self.container.open(scan, n)? else { return Ok(()) };
-        let plain = crate::decode::tar::is_header(&input.read(0, 512)?);
-        if let Some((algorithm, hex)) = id.and_then(|id| id.split_once(':')).filter(|_| plain) {
-            verify(scan, &input, algorithm, hex, None)?;
+        if let Some(id) = id {
+            verify_unpacked(scan, &input, id)?;
         }
         self.container.give(scan, input, Role::Layer)
     }
@@ -178,10 +202,10 @@ impl<'c> Image<'c> {
 }
 
 /// Puts what `key` lists of a document on the list.
-fn push(todo: &mut Vec<(Value, From)>, document: &mut Value, key: &str, from: From) {
+fn push(pending: &mut Vec<(Value, From)>, document: &mut Value, key: &str, from: From) {
     let Some(Value::Array(listed)) = document.get_mut(key).map(Value::take) else { return };
-    let room = MOST_BLOBS.saturating_add(1).saturating_sub(todo.len());
-    todo.extend(listed.into_iter().take(room).map(|descriptor| (descriptor, from)));
+    let room = MOST_BLOBS.saturating_add(1).saturating_sub(pending.len());
+    pending.extend(listed.into_iter().take(room).map(|descriptor| (descriptor, from)));
 }
 
 /// A document; None if it is none, or too large, which is recorded.
@@ -208,6 +232,26 @@ fn verify(scan: &mut Scan<'_>, input: &Input, algorithm: &str, hex: &str, size: 
     let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
     if found != hex {
         state(scan, "digest-mismatch", &name, &format!("manifest {hex}, content {found}"));
+    }
+    Ok(())
+}
+
+/// States that a layer does not unpack to the content that `id` is the digest of. A layer that is a TAR archive is
+/// unpacked already. What breaks off, and what is packed in another way, is left to the reader of the layer.
+fn verify_unpacked(scan: &mut Scan<'_>, input: &Input, id: &str) -> Result<(), Halt> {
+    let Some((algorithm, hex)) = id.split_once(':') else { return Ok(()) };
+    let head = input.read(0, 512)?;
+    let Some(codec) = compressed::codec(&head, &*input.source) else {
+        return if is_header(&head) { verify(scan, input, algorithm, hex, None) } else { Ok(()) };
+    };
+    if algorithm != "sha256" {
+        scan.unread(input.name.clone(), "a digest that is not SHA-256 was not checked", true);
+        return Ok(());
+    }
+    let Some(found) = decoded::digest(scan, codec, &*input.source)? else { return Ok(()) };
+    if found != hex {
+        let name = input.name.innermost().to_owned();
+        state(scan, "digest-mismatch", &name, &format!("unpacked: configuration {hex}, content {found}"));
     }
     Ok(())
 }
