@@ -17,6 +17,7 @@ mod array;
 mod code;
 pub(in crate::decode) mod codec;
 mod evidence;
+mod given;
 mod hooks;
 mod invoke;
 mod listing;
