@@ -57,7 +57,17 @@ impl Effect {
     }
 }
 
+/// Arguments on which it depends whether a name does what the table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// It runs text among its arguments, its items or its state, and nothing else.
+    Text,
+    /// It reaches what an address names.
+    Address,
+}
+
 /// What the table says about one name.
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the table, each by itself")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// True for a class, false for a function that restores.
@@ -68,19 +78,30 @@ pub struct Known {
     pub called: Option<Effect>,
     /// What restoring it does.
     pub restored: Option<Effect>,
+    /// What it needs for that, if not any arguments will do.
+    pub given: Option<Given>,
+    /// A class whose instances are values to what evaluates text: it returns them as they are.
+    pub value: bool,
     compiled: bool,
 }
 
 impl Known {
     /// Bits 0 to 2: class, function, compiled; three bits each for the effects of calling and restoring; a function that
-    /// may only be stored.
+    /// may only be stored; one that runs text only; one whose instances are values; one that is given an address.
     const fn of(value: u64) -> Self {
+        let given = match value >> 10 & 0b101 {
+            1 => Some(Given::Text),
+            4 => Some(Given::Address),
+            _ => None,
+        };
         Self {
             class: value & 1 != 0,
             compiled: value & 4 != 0,
             stored: value & 1 << 9 != 0,
             called: Effect::of(value >> 3),
             restored: Effect::of(value >> 6),
+            given,
+            value: value & 1 << 11 != 0,
         }
     }
 }

@@ -106,6 +106,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("mock", "unittest.mock"),
     ("nt", "os"),
     ("ntpath", "os.path"),
+    ("numba.cloudpickle", "cloudpickle"),
     ("numpy._core", "numpy.core"),
     ("pathlib._local", "pathlib"),
     ("pathlib2", "pathlib"),

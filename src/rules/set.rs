@@ -20,6 +20,7 @@ use super::globals::Class;
 
 /// The shipped lists: name, text.
 const SETS: &[(&str, &str)] = &[
+    ("argument-loader-globals", include_str!("../../data/sets/argument-loader-globals.txt")),
     ("ast-globals", include_str!("../../data/sets/ast-globals.txt")),
     ("attribute-write-globals", include_str!("../../data/sets/attribute-write-globals.txt")),
     ("base64-globals", include_str!("../../data/sets/base64-globals.txt")),

@@ -100,6 +100,9 @@ def reviewed(names):
     for key, reason in rows["judged"].items():
         number = REASONS.index(reason) + 1
         names[key] = names[key] & (table.CLASS | table.FUNCTION | table.COMPILED) | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
+    for key in rows["addresses"]:
+        number = REASONS.index("connects") + 1
+        names[key] = table.FUNCTION | table.ADDRESS | number << table.CALLED_SHIFT | number << table.RESTORED_SHIFT
     for key in rows["stored"]:
         names.setdefault(key, table.STORED)
     for part, shift in (("called", table.CALLED_SHIFT), ("restored", table.RESTORED_SHIFT)):
@@ -119,15 +122,18 @@ def reviewed(names):
 
 def write_lists(names):
     """The lists for people."""
-    word = ["", *REASONS]
+    def word(reason, value):
+        text = value & table.TEXT and reason == len(REASONS)
+        return ["", *REASONS][reason] + (" if it is given as text" if text else "")
+
     judged = ["name\tcalling it\trestoring it"]
     functions = ["name\tcalling it"]
     for key in sorted(names):
         called, restored = table.reasons(names[key])
         if names[key] & table.FUNCTION:
-            functions.append(f"{key}\t{word[called]}")
+            functions.append(f"{key}\t{word(called, names[key])}")
         elif names[key] & table.CLASS and (called or restored):
-            judged.append(f"{key}\t{word[called]}\t{word[restored]}")
+            judged.append(f"{key}\t{word(called, names[key])}\t{word(restored, names[key])}")
     (DATA / "judged.tsv").write_text("\n".join(judged) + "\n")
     (DATA / "reconstructors.tsv").write_text("\n".join(functions) + "\n")
 

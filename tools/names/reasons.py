@@ -97,6 +97,10 @@ HARMLESS = {"tempfile.gettempdir", "shutil.which", "subprocess.list2cmdline", "h
 # Functions that are not followed: they refuse text, which is all that the functions below them would run.
 CLOSED = {"sympy.core.sympify._sympify"}
 
+# Functions that run text and make values of anything else, and the class whose instances they return as they are.
+EVALUATORS = {"sympy.core.sympify.sympify"}
+EVALUATED = ("sympy.core.basic", "Basic")
+
 
 @functools.cache
 def reason(name):

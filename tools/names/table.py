@@ -10,10 +10,12 @@ import binary
 import judge as judging
 import native
 import tree
-from reasons import ARGUMENTS
+from reasons import ARGUMENTS, EVALUATED, EVALUATORS, EXECUTES
 
 # Flags of a name; the reasons for calling and for restoring it stand above them, three bits each.
-CLASS, FUNCTION, COMPILED, STORED = 1, 2, 4, 1 << 9
+# `TEXT` says that the code which a class executes is text among its arguments, its items or its state; `VALUE`, that
+# what evaluates text returns an instance as it is; `ADDRESS`, that a function connects to what an address names.
+CLASS, FUNCTION, COMPILED, STORED, TEXT, VALUE, ADDRESS = 1, 2, 4, 1 << 9, 1 << 10, 1 << 11, 1 << 12
 CALLED_SHIFT, RESTORED_SHIFT = 3, 6
 # Packages whose objects keep functions and methods of the package as attributes: `thinc.layers.chain.forward`.
 KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "sktime", "spacy", "statsmodels", "thinc"}
@@ -84,6 +86,7 @@ class Names:
         self.modules, self.compiled = modules, compiled
         self.release = judging.Release(modules, compiled)
         self.judge = judging.Judge(self.release)
+        self.blind = judging.Judge(self.release, EVALUATORS)
         self.found, self.values = {}, {}
         # Bases outside the release, of classes that are called and of those that are restored.
         self.bases, self.restored = {}, {}
@@ -124,8 +127,16 @@ class Names:
             if outer and self.inherits(kind, "__setstate__"):
                 self.restored[" ".join(key)] = outer
             flags = CLASS | (COMPILED if kind.compiled else 0)
+            if any((item.module.name, item.name) == EVALUATED for item in self.judge.line(kind)[0]):
+                flags |= VALUE
+            if EXECUTES in (called, restored) and self.evaluates_text(kind):
+                flags |= TEXT
             self.values[key] = flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
         return self.values[key]
+
+    def evaluates_text(self, kind):
+        """True if all that the class does is to evaluate text among what it is given."""
+        return not self.blind.called(kind) and not self.blind.restored(kind)
 
     def inherits(self, kind, method):
         """True if a method of a base from outside runs: the class has none of its own, or it calls that of its base."""
@@ -215,7 +226,10 @@ def reasons(value):
 
 def merge(left, right):
     """Of two releases the worse."""
-    flags = (left | right) & (CLASS | FUNCTION | COMPILED | STORED)
+    # What a class is derived from stays: bases that the tree does not show in one release are found in another.
+    flags = (left | right) & (CLASS | FUNCTION | COMPILED | STORED | VALUE)
+    executing = [value for value in (left, right) if EXECUTES in reasons(value)]
+    flags |= TEXT if executing and all(value & TEXT for value in executing) else 0
     called, restored = (max(pair) for pair in zip(reasons(left), reasons(right)))
     return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
 

@@ -149,7 +149,7 @@ impl Walk<'_> {
                     let kind = kind(&module, &path);
                     let told = kind.told(arguments);
                     let call = || describe(&module, &path, arguments);
-                    let given = self.references.wants_calls(*id).then(|| self.given(arguments));
+                    let given = self.references.wants_calls(*id).then(|| self.call_digest(arguments));
                     self.references.call(*id, told, call, given, &self.within);
                     quiet |= matches!(kind, Kind::Look | Kind::GetAttr | Kind::OwnAttribute);
                     self.result(kind, *id, arguments, depth)

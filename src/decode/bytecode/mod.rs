@@ -13,8 +13,8 @@
 mod attribute;
 mod build;
 mod call;
+mod call_digest;
 mod fold;
-mod given;
 mod instruction;
 mod kind;
 mod lists;

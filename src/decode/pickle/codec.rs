@@ -11,12 +11,17 @@ pub(in crate::decode) fn normalize(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase().replace(['-', ' '], "_")
 }
 
+/// True for the codec whose bytes are the numbers of characters, under any of its names.
+pub(in crate::decode) fn is_latin1(codec: &str) -> bool {
+    matches!(codec, "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" | "8859")
+}
+
 /// `str.encode`: UTF-8 text to bytes. None for codecs that are not known or text that does not fit.
 pub(in crate::decode) fn encode_text(text: &[u8], codec: &str) -> Option<Vec<u8>> {
     match codec {
         "utf_8" | "utf8" | "u8" => Some(text.to_vec()),
         "ascii" | "us_ascii" | "raw_unicode_escape" => text.is_ascii().then(|| text.to_vec()),
-        "latin1" | "latin_1" | "iso8859_1" | "iso_8859_1" | "l1" | "8859" => {
+        _ if is_latin1(codec) => {
             let text = std::str::from_utf8(text).ok()?;
             text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
         }

@@ -85,6 +85,8 @@ pub enum Content {
     Extent(Extent),
     /// Decoded.
     Owned(Vec<u8>),
+    /// The characters of the text at this offset, of which each is a byte.
+    Latin1(Far),
 }
 
 impl Content {
@@ -93,6 +95,18 @@ impl Content {
         match self {
             Self::Extent(extent) => extent.len >= shortest as u64,
             Self::Owned(bytes) => bytes.len() >= shortest,
+            // Shorter ones have been worked out.
+            Self::Latin1(_) => true,
+        }
+    }
+
+    /// Where it lies in the source; None for what was decoded.
+    #[must_use]
+    pub fn place(&self) -> Option<u64> {
+        match self {
+            Self::Extent(extent) => Some(extent.at),
+            Self::Latin1(text) => Some(text.get()),
+            Self::Owned(_) => None,
         }
     }
 }
@@ -200,8 +214,8 @@ impl Evidence {
 
     pub(super) fn nested(&mut self, nested: Nested) {
         // A literal can be handed to a loader any number of times; each literal is met only once by itself.
-        if let (Content::Extent(extent), true) = (&nested.content, nested.purpose != Purpose::Data)
-            && !self.seen_nested.insert((extent.at, nested.purpose))
+        if let (Some(at), true) = (nested.content.place(), nested.purpose != Purpose::Data)
+            && !self.seen_nested.insert((at, nested.purpose))
         {
             return;
         }

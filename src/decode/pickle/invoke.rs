@@ -54,6 +54,13 @@ impl Machine<'_> {
             Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
                 self.invoke_result(callable, arguments, keywords, by, depth)
             }
+            Value::Node(_) if self.calls_class(callable) => {
+                let items = self.cells.items(arguments).unwrap_or_default();
+                let (class, rest) =
+                    items.split_first().map_or((Value::Unknown, &[][..]), |(&class, rest)| (class, rest));
+                let rest = self.cells.tuple(rest);
+                self.invoke(class, rest, keywords, by, depth.saturating_add(1))
+            }
             _ => self.unresolved_call(callable, arguments, by),
         };
         self.log_call(value, callable, arguments);
@@ -76,9 +83,12 @@ impl Machine<'_> {
     fn invoke_name(&mut self, id: u32, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
         let callable = Value::Global(id);
         let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
-        if role == Role::Plain {
-            let objects = self.holds_objects(&[arguments, keywords]);
-            self.note_use(id, "called", by, if objects { "objects" } else { "" }, (callable, arguments));
+        if matches!(role, Role::Plain | Role::UndefinedFunction | Role::ClassCaller) {
+            let word = match self.bearing(id, arguments, keywords) {
+                "" if self.holds_objects(&[arguments, keywords]) => "objects",
+                word => word,
+            };
+            self.note_use(id, "called", by, word, (callable, arguments));
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
@@ -93,14 +103,28 @@ impl Machine<'_> {
             }
             _ => without_arguments(role),
         };
-        let used = self.note_use(id, "called", by, outcome.arguments, (callable, arguments));
-        if let (Some(used), Role::Unpickle | Role::UnpickleTorch) = (used, role) {
-            self.hand_over(arguments, Purpose::Loaded(used, role == Role::UnpickleTorch), by);
+        let given = self.given(role, arguments);
+        // Bytes that are known get their word from those who read them. A call with others is another use.
+        let is_read =
+            !given.is_empty() && matches!(role, Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_));
+        let word = match role {
+            _ if is_read => "bytes",
+            Role::NewObj if self.bearing_of_maker(id, arguments, keywords) == "inert" => "inert",
+            _ => outcome.arguments,
+        };
+        let used = self.note_use(id, "called", by, word, (callable, arguments));
+        let purpose = match role {
+            Role::Unmarshal => Some(Purpose::Unmarshalled),
+            Role::LoadText(loader) => Some(Purpose::Text(loader)),
+            _ => used.map(|used| Purpose::Loaded(used, role == Role::UnpickleTorch)),
+        };
+        for content in given {
+            if let Some(purpose) = purpose {
+                self.evidence.nested(Nested { content, at: by.at, purpose });
+            }
         }
-        match role {
-            Role::Unmarshal => self.hand_over(arguments, Purpose::Unmarshalled, by),
-            Role::LoadText(loader) => self.hand_over(arguments, Purpose::Text(loader), by),
-            _ => {}
+        if let Role::UnpickleArgument(_) = role {
+            self.pass_on(arguments, by, depth);
         }
         match outcome.value {
             Some(Value::Computed(computed)) if is_decoder(role) => self.note_decoded(computed, used, by),
@@ -185,7 +209,7 @@ impl Machine<'_> {
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
-            Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => {
+            Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_) | Role::Unmarshal => {
                 for &item in items {
                     self.feed(item);
                 }
@@ -240,6 +264,10 @@ impl Machine<'_> {
     /// Calls the result of a call.
     fn invoke_result(&mut self, callee: Value, arguments: Value, keywords: Value, by: By, depth: u8) -> Value {
         let Value::Global(id) = self.cells.field(callee, 1) else {
+            // What a function of the file returns, a method bound to it for one: that its code runs is told.
+            if self.runs_stored_code(callee) {
+                return self.call_node(callee, arguments, keywords);
+            }
             return self.unresolved_call(callee, arguments, by);
         };
         let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
@@ -301,6 +329,21 @@ impl Machine<'_> {
             Role::ClassMaker => self.instance_node(callee, arguments, keywords),
             _ => self.unresolved_call(callee, arguments, by),
         }
+    }
+
+    /// True for an object that makes one of the class that it is called with, and whose methods are those of its class.
+    fn calls_class(&self, object: Value) -> bool {
+        self.cells.kind(object) == Some(Kind::Instance)
+            && self.cells.field(object, 4) == Value::None
+            && matches!(self.cells.field(object, 1), Value::Global(id)
+                if self.names.get(id).is_some_and(|name| name.role == Role::ClassCaller))
+    }
+
+    /// True for the result of a function whose code stands in the stream and has been read.
+    fn runs_stored_code(&self, call: Value) -> bool {
+        self.evidence.runs_code
+            && self.evidence.codes.iter().any(|code| code.root.is_some())
+            && self.called_role(self.cells.field(call, 1)) == Some(Role::FunctionMaker)
     }
 
     /// Calls a method of a literal or container that the machine can evaluate.
@@ -455,6 +498,7 @@ impl Machine<'_> {
                     | Role::Function
                     | Role::Buffer
                     | Role::Open
+                    | Role::ClassCaller
                     | Role::Plain => true,
                     Role::Unpickle => looks_like_class(self.names.get(id).map_or("", |name| name.function.as_str())),
                     _ => false,
@@ -462,11 +506,13 @@ impl Machine<'_> {
                 if !works {
                     self.odd("newobj-on-function", by, |machine| machine.describe_call(class, arguments).0);
                 }
-                self.note_use(id, "instantiated", by, "", (class, arguments));
+                let word = self.bearing(id, arguments, keywords);
+                self.note_use(id, "instantiated", by, word, (class, arguments));
                 self.feed_items(arguments);
             }
             // A class that the stream makes is judged by what made it; what else a call returns is not known.
             Value::Node(_) if self.makes_class(class) => {}
+            Value::Node(_) if self.instantiate_undefined(class, arguments, keywords, by).is_some() => {}
             Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {
                 return self.unresolved_call(class, arguments, by);
             }
@@ -490,34 +536,6 @@ impl Machine<'_> {
             }
         }
         self.invoke(class, arguments, Value::None, by, 0)
-    }
-
-    /// Hands the bytes among `arguments` to whoever reads what is nested.
-    fn hand_over(&mut self, arguments: Value, purpose: Purpose, by: By) {
-        for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(8) {
-            // `load(BytesIO(bytes))`.
-            let changed = self.is_changed(item) || self.states(item).next().is_some();
-            let inner = match (self.cells.kind(item), self.cells.field(item, 1)) {
-                (Some(Kind::Call | Kind::Instance), Value::Global(made_by)) if self.keeps_bytes(made_by) => {
-                    self.cells.items(self.cells.field(item, 2))
-                }
-                _ => None,
-            };
-            let item = inner.and_then(|items| items.first().copied()).unwrap_or(item);
-            // A buffer that has been written to does not hold what it was made with.
-            if let Some(content) = self.bytes_content(item).filter(|_| !changed && !self.is_changed(item)) {
-                self.evidence.nested(Nested { content, at: by.at, purpose });
-            }
-        }
-    }
-
-    /// True for what makes a buffer or bytes of its first argument, with the same content.
-    fn keeps_bytes(&self, name: u32) -> bool {
-        self.names.get(name).is_some_and(|name| match name.role {
-            Role::Buffer | Role::Encode => true,
-            Role::Function => name.function == "bytearray",
-            _ => false,
-        })
     }
 
     /// Remembers which decoder a value comes from, and looks at what it decoded to.
@@ -574,7 +592,7 @@ fn without_arguments(role: Role) -> Outcome {
         | Role::Encode
         | Role::Buffer => "",
         Role::Decode | Role::Decoder => "data",
-        Role::Unpickle | Role::UnpickleTorch | Role::Unmarshal => "opaque",
+        Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_) | Role::Unmarshal => "opaque",
         Role::Open => "unknown",
         _ => "unresolved",
     };

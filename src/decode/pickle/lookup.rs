@@ -452,6 +452,10 @@ impl Machine<'_> {
         }
         self.note_hooks(state, by);
         self.note_parsers(target, state, by);
+        self.note_text(target, &[state], by);
+        if let Some(Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_)) = self.called_role(target) {
+            self.odd("build-from-unsafe", by, |machine| machine.show(target));
+        }
         self.hand_over_state(target, state, by);
         self.add_state(target, state);
         self.log_build(target, state);
@@ -480,6 +484,7 @@ impl Machine<'_> {
                 }
             }
             Value::Node(_) => {
+                self.note_text(target, items, by);
                 if self.is_tensor(target) {
                     self.odd("item-write-on-tensor", by, |machine| format!("{}: {stored}", machine.show(target)));
                 }

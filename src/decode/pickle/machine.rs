@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io;
 
 use super::array::{Outer, Parting};
+use super::call_digest::MOST_DIGESTED;
 use super::changes::Changes;
 use super::evidence::{Anomaly, Content, Evidence, Nested, Purpose};
-use super::given::MOST_GIVEN;
 use super::memo::Memo;
 use super::names::{Fresh, LONGEST_NAME, Names, Naming};
 use super::opcode;
@@ -112,7 +112,7 @@ pub struct Machine<'s> {
     /// Bytes of literals that evaluation may still touch.
     pub(super) allowance: std::cell::Cell<usize>,
     /// What looking at everything that calls are given may still cost.
-    pub(super) given_left: std::cell::Cell<usize>,
+    pub(super) digests_left: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
     pub(super) planted: HashMap<Vec<u8>, Value>,
     /// Codes registered in the file, with module and name. They outlive a stream, as the registry does.
@@ -156,7 +156,7 @@ impl<'s> Machine<'s> {
             undecoded: false,
             changes: Changes::default(),
             allowance: std::cell::Cell::new(MOST_EVALUATED),
-            given_left: std::cell::Cell::new(MOST_GIVEN),
+            digests_left: std::cell::Cell::new(MOST_DIGESTED),
             planted: HashMap::new(),
             extensions: HashMap::new(),
             persistence,
@@ -190,7 +190,7 @@ impl<'s> Machine<'s> {
         self.undecoded = false;
         self.changes.clear();
         self.allowance.set(MOST_EVALUATED);
-        self.given_left.set(MOST_GIVEN);
+        self.digests_left.set(MOST_DIGESTED);
         self.planted.clear();
         self.protocol = 0;
         self.start = offset;
@@ -474,14 +474,14 @@ impl<'s> Machine<'s> {
     ) -> Option<u32> {
         if let Some(known) = self.names.count_use(id, usage, by.mnemonic(), arguments, by.at) {
             if self.names.calls(known).is_some_and(|calls| calls.wants()) {
-                let given = self.given(called.0, called.1);
+                let given = self.call_digest(called.0, called.1);
                 self.names.calls(known).into_iter().for_each(|calls| calls.add(given.clone()));
             }
             return Some(known);
         }
         let (call, texts) = self.describe_call(called.0, called.1);
         let mut calls = Calls::default();
-        calls.add(self.given(called.0, called.1));
+        calls.add(self.call_digest(called.0, called.1));
         let fresh = Fresh { usage, by: by.mnemonic(), arguments, call, calls, texts };
         self.names.add_use(id, usage == "called", fresh)
     }

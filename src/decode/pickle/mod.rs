@@ -14,6 +14,7 @@ pub mod text;
 pub mod value;
 
 mod array;
+mod call_digest;
 mod changes;
 mod code;
 pub(in crate::decode) mod codec;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::role::{Role, role};
 use crate::decode::calls::Calls;
+use crate::names::{Given, known};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
 const MOST_NAMES: usize = 1 << 16;
@@ -32,6 +33,10 @@ pub struct Name {
     pub protocol: u8,
     /// What the machine knows about it.
     pub role: Role,
+    /// The arguments on which it depends what it does.
+    pub given: Option<Given>,
+    /// True for a class whose instances are values to what evaluates text.
+    pub value: bool,
     /// How often it is named.
     pub named: u64,
     /// How often it is taken off the stack unused.
@@ -41,6 +46,8 @@ pub struct Name {
     pub(super) uses: Option<u32>,
 }
 
+/// What a class makes its instances with.
+const MAKER: &str = ".__new__";
 /// The attribute path that stands for a module as a whole.
 pub const MODULE: &str = "*";
 
@@ -168,6 +175,7 @@ impl Names {
         let module = String::from_utf8_lossy(key.get(..split)?).into_owned();
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
+        let known = known(&module, function.strip_suffix(MAKER).unwrap_or(&function));
         let Naming { opcode, at, len, protocol } = naming;
         self.list.push(Name {
             module,
@@ -177,6 +185,8 @@ impl Names {
             len,
             protocol,
             role,
+            given: known.and_then(|known| known.given),
+            value: known.is_some_and(|known| known.value),
             named: 1,
             popped: 0,
             walked: 0,

@@ -83,6 +83,12 @@ pub enum Role {
     Unpickle,
     /// The same with the persistent ids of `PyTorch`.
     UnpickleTorch,
+    /// A class whose instances make an object of the class that they are called with.
+    ClassCaller,
+    /// Makes a class of `SymPy` for a function without a definition.
+    UndefinedFunction,
+    /// Unpickles its argument at this place, and makes an object of its own out of what comes of it.
+    UnpickleArgument(u8),
     /// Reads code objects from bytes.
     Unmarshal,
     /// Makes objects out of text of another format.
@@ -128,10 +134,11 @@ pub fn canonical(module: &str) -> &str {
         "_frozen_importlib" | "importlib._bootstrap" | "imp" => "importlib",
         "thread" => "_thread",
         "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle",
-        // joblib, ray and Spark bring their own copy.
+        // joblib, numba, ray and Spark bring their own copy.
         other if other.ends_with(".cloudpickle.cloudpickle") || other.ends_with(".cloudpickle.cloudpickle_fast") => {
             "cloudpickle.cloudpickle"
         }
+        other if other.ends_with(".cloudpickle") && other != "cloudpickle.cloudpickle" => "cloudpickle",
         other => other,
     }
 }
@@ -320,9 +327,16 @@ fn other(module: &str, function: &str) -> Role {
         | ("unittest.mock", "_importer" | "_dot_lookup")
         | ("test.support.import_helper", "import_module")
         | ("xmlrpc.server", "resolve_dotted_attribute") => Role::Locate,
+        ("hydra._internal.target_policy", "_DeferredTarget") => Role::Partial,
         ("inspect", "getattr_static") | ("multiprocessing.reduction", "_reduce_method") => Role::GetAttr,
         ("io", "open" | "FileIO" | "open_code") | ("pathlib", "Path.open" | "PosixPath.open") => Role::Open,
         ("io", "BytesIO" | "BufferedReader" | "StringIO") => Role::Buffer,
+        ("torch_geometric.data.batch", "DynamicInheritanceGetter") => Role::ClassCaller,
+        ("sympy.core.function", "_rebuild_undef") => Role::UndefinedFunction,
+        // What numba compiles, and the parts of objects of spaCy that are pickles of their own.
+        ("numba.core.serialize", "_unpickle__CustomPickled") => Role::UnpickleArgument(0),
+        ("spacy.tokens.doc", "unpickle_doc") => Role::UnpickleArgument(1),
+        ("spacy.vocab", "unpickle_vocab") => Role::UnpickleArgument(4),
         ("heapq", "nlargest" | "nsmallest") => Role::Keyed(Some(2)),
         // The replacement may be a function.
         ("re", "sub" | "subn" | "Pattern.sub" | "Pattern.subn") => Role::Keyed(Some(1)),

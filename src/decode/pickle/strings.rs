@@ -374,7 +374,7 @@ impl Machine<'_> {
         }
     }
 
-    fn codec_name(&self, encoding: Value) -> Option<String> {
+    pub(super) fn codec_name(&self, encoding: Value) -> Option<String> {
         match encoding {
             Value::Unknown => Some("utf_8".to_owned()),
             _ => self.name_text(encoding).map(|name| codec::normalize(&name)),

@@ -11,6 +11,9 @@ const MOST_DIMENSIONS: usize = 128;
 /// The attributes of a wrapper.
 const ATTRIBUTES: [&[u8]; 6] =
     [b"subclass", b"shape", b"order", b"dtype", b"allow_mmap", b"numpy_array_alignment_bytes"];
+/// What rebuilds the type of texts of any length, in `NumPy` 2 and in releases before its modules were renamed.
+const STRING_TYPES: [&str; 2] =
+    ["numpy._core._internal._convert_to_stringdtype_kwargs", "numpy.core._internal._convert_to_stringdtype_kwargs"];
 /// The flag of a `numpy.dtype` whose elements hold objects.
 const HOLDS_OBJECTS: i32 = 1;
 
@@ -115,6 +118,9 @@ impl Machine<'_> {
 
     /// Code and size of a `numpy.dtype('…', False, True)`, with the state that `NumPy` writes behind it or none.
     fn dtype(&self, dtype: Value) -> Result<(String, ItemSize), &'static str> {
+        if let Some(strings) = self.string_dtype(dtype) {
+            return strings;
+        }
         let is_dtype = matches!(self.cells.kind(dtype), Some(Kind::Call | Kind::Instance))
             && self.item_text(self.cells.field(dtype, 1)) == "numpy.dtype"
             && self.cells.field(dtype, 3) == Value::None;
@@ -141,6 +147,23 @@ impl Machine<'_> {
         }
         let size = self.dtype_state(self.cells.field(state, 1), kind, size);
         size.map(|size| (code, size)).ok_or("the state of its dtype contradicts its code")
+    }
+
+    /// The type of texts of any length, which `NumPy` rebuilds with a function of its own; its arrays hold objects. None
+    /// for other types.
+    fn string_dtype(&self, dtype: Value) -> Option<Result<(String, ItemSize), &'static str>> {
+        let name = self.item_text(self.cells.field(dtype, 1));
+        if self.cells.kind(dtype) != Some(Kind::Call) || !STRING_TYPES.contains(&name.as_str()) {
+            return None;
+        }
+        let arguments = self.cells.items(self.cells.field(dtype, 2)).unwrap_or_default();
+        let plain = matches!(
+            arguments.as_slice(),
+            [Value::Bool(_) | Value::Int(0 | 1)] | [Value::Bool(_) | Value::Int(0 | 1), _]
+        ) && self.cells.field(dtype, 3) == Value::None
+            && self.cells.field(dtype, 4) == Value::None;
+        let strings = ("T16".to_owned(), ItemSize::Object);
+        Some(if plain { Ok(strings) } else { Err("the arguments of its dtype are not those that NumPy writes") })
     }
 
     /// The size that a state of a dtype agrees with.

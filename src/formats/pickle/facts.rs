@@ -91,7 +91,7 @@ fn names(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, 
         }
         let verdict = verdicts.iter().filter(|(id, _)| *id == index).map(|(_, word)| *word);
         // A loader that is given several pickles is as good as the worst of them.
-        let arguments = verdict.reduce(|a, b| if a == "clean" { b } else { a }).unwrap_or(entry.arguments);
+        let arguments = verdict.reduce(super::nested::worse).unwrap_or(entry.arguments);
         let again = entry.again.len() as u64;
         let calls = entry.calls.digest(&entry.call);
         let used = Some((entry, arguments, calls.as_str()));

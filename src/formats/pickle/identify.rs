@@ -45,6 +45,11 @@ pub fn looks_like_pickle(head: &[u8]) -> bool {
     !cannot_begin(head) && look(&*MemorySource::new(head), false, false) != Look::Other
 }
 
+/// True for what the first pickle of a checkpoint of `PyTorch` before 1.6 comes to.
+pub(super) fn is_torch_magic(result: &[String]) -> bool {
+    matches!(result, [number] if number.trim_end_matches('L') == TORCH_MAGIC)
+}
+
 /// Is all of `source` a pickle, or as much of one as works?
 #[must_use]
 pub fn is_pickle(source: &dyn ReadAt) -> bool {

@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 
 use super::facts::{self, Place, Verdicts};
+use super::identify;
 use super::rereading::Rereading;
 use super::salvage::is_plausible;
 use crate::bytes::{MemorySource, ReadAt};
@@ -22,16 +23,17 @@ const DEEPEST: u64 = 4;
 const LONGEST_ENCODED: u64 = 1 << 20;
 /// Computed bytes that are handed on as an input of their own.
 const LONGEST_OWNED: u64 = 16 << 20;
+/// Bytes written as characters that are looked at; pickles of storages take less than a kilobyte of them.
+const LONGEST_LATIN1: usize = 4 << 20;
+/// The pickles in front of the storages in a checkpoint of `PyTorch` before 1.6.
+const TORCH_PICKLES: u64 = 5;
 
 /// Looks into the nested bytes of a run and states what they hold; says what becomes of the uses that load them.
 pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, stream: u64, depth: u64) -> Verdicts {
     let mut verdicts = Verdicts::new();
     let all = &machine.evidence().nested;
     let loads = |nested: &Nested| matches!(nested.purpose, Purpose::Loaded(..) | Purpose::Restored);
-    let place_of = |nested: &Nested| match &nested.content {
-        Content::Extent(extent) => Some(extent.at),
-        Content::Owned(_) => None,
-    };
+    let place_of = |nested: &Nested| nested.content.place();
     let loaded: HashSet<u64> = all.iter().filter(|nested| loads(nested)).filter_map(place_of).collect();
     for nested in all.iter().filter(|nested| loads(nested) || nested.purpose == Purpose::Data) {
         // The same bytes are first seen as a literal, then as the argument of the loader: the loader says more.
@@ -47,7 +49,7 @@ pub(super) fn look_inside(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Pla
 }
 
 /// Runs nested bytes. `clean` if they are whole pickles to the end that call nothing and make no objects, `dirty` if
-/// they do, `opaque` if they cannot be read.
+/// they do, `opaque` if they cannot be read to their end.
 fn look(
     scan: &mut Scan<'_>,
     outer: &Machine<'_>,
@@ -56,12 +58,13 @@ fn look(
     stream: u64,
     depth: u64,
 ) -> &'static str {
-    let Some((source, inner)) = open(outer, nested, place) else { return "opaque" };
+    let Some((source, inner, is_cut)) = open(outer, nested, place) else { return "opaque" };
     let torch = matches!(nested.purpose, Purpose::Loaded(_, true) | Purpose::Restored);
     let persistence = if torch { Persistence::Torch } else { Persistence::None };
     let mut machine = Machine::new(&*source, persistence);
     machine.limit_lines(1 << 20);
     let (mut at, mut found) = (0, "clean");
+    let (mut pickles, mut is_checkpoint) = (0_u64, false);
     loop {
         machine.begin(at);
         let stopped = matches!(machine.run(scan.budget, u64::MAX), Some(End::Stop));
@@ -70,7 +73,7 @@ fn look(
             Purpose::Data if !whole || !does_something(&machine) => return "opaque",
             // Raw storages follow the pickles of a checkpoint.
             Purpose::Loaded(_, true) | Purpose::Restored
-                if at > 0 && !stopped && machine.names().all().is_empty() =>
+                if at > 0 && !stopped && machine.names().all().is_empty() && !(is_cut && machine.ran_out()) =>
             {
                 return found;
             }
@@ -87,16 +90,26 @@ fn look(
         let verdicts = look_inside(scan, &machine, inner, stream, depth.saturating_add(1));
         facts::state(scan, &machine, inner, stream, &verdicts);
         Rereading::default().state(scan, &machine, at, inner, stream);
-        if !machine.names().uses().is_empty() || !machine.evidence().anomalies.is_empty() {
-            found = "dirty";
-        } else if (!stopped || machine.exhausted().is_some()) && found == "clean" {
-            found = "opaque";
-        }
+        let does = !machine.names().uses().is_empty() || !machine.evidence().anomalies.is_empty();
+        found = worse(found, match stopped && machine.exhausted().is_none() {
+            false => "opaque",
+            true if does => "dirty",
+            true => "clean",
+        });
+        pickles = pickles.saturating_add(1);
+        is_checkpoint |= at == 0 && torch && identify::is_torch_magic(&machine.result());
         at = machine.offset();
-        if !stopped || !torch || at >= source.len() {
+        // What `torch.load` reads behind them are storages.
+        if !stopped || !torch || at >= source.len() || is_checkpoint && pickles >= TORCH_PICKLES {
             return found;
         }
     }
+}
+
+/// Of two words on nested pickles the worse.
+pub(super) fn worse(one: &'static str, other: &'static str) -> &'static str {
+    let rank = |word: &str| ["clean", "dirty"].iter().position(|known| *known == word).unwrap_or(usize::MAX);
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// Hands bytes that an object loads and that are no pickle with names to the engine, if they are of any format.
@@ -134,8 +147,8 @@ impl ReadAt for Part<'_> {
     }
 }
 
-/// The nested bytes as a source, and where its offsets lie.
-fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<dyn ReadAt + 's>, Place)> {
+/// The nested bytes as a source, where its offsets lie, and whether it has only the first of them.
+fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<dyn ReadAt + 's>, Place, bool)> {
     let decoded_here = Place::Decoded(place.offset(nested.at));
     match &nested.content {
         Content::Extent(extent) => {
@@ -145,23 +158,27 @@ fn open<'s>(outer: &Machine<'s>, nested: &Nested, place: Place) -> Option<(Box<d
                 let text = outer.source().read_range(extent.at, want).ok()?;
                 let bytes = decoded(&text).filter(|bytes| bytes.first() == Some(&0x80));
                 if bytes.is_some() || nested.purpose == Purpose::Data {
-                    return Some((Box::new(Bytes(bytes?)), decoded_here));
+                    return Some((Box::new(Bytes(bytes?)), decoded_here, false));
                 }
             }
             let inner = match place {
                 Place::Range(base) => Place::Range(base.saturating_add(extent.at)),
                 Place::Decoded(_) => place,
             };
-            Some((Box::new(Part { source: outer.source(), extent: *extent }), inner))
+            Some((Box::new(Part { source: outer.source(), extent: *extent }), inner, false))
         }
-        Content::Owned(bytes) => Some((Box::new(Bytes(bytes.clone())), decoded_here)),
+        Content::Owned(bytes) => Some((Box::new(Bytes(bytes.clone())), decoded_here, false)),
+        Content::Latin1(text) => {
+            let (bytes, is_cut) = outer.encoded_bytes(*text, LONGEST_LATIN1)?;
+            Some((Box::new(Bytes(bytes)), decoded_here, is_cut))
+        }
     }
 }
 
 /// The nested bytes themselves, unless they are more than `most`.
 pub(super) fn bytes_of(machine: &Machine<'_>, nested: &Nested, place: Place, most: usize) -> Option<Vec<u8>> {
-    let (source, _) = open(machine, nested, place)?;
-    let len = usize::try_from(source.len()).ok().filter(|&len| len <= most)?;
+    let (source, _, is_cut) = open(machine, nested, place)?;
+    let len = usize::try_from(source.len()).ok().filter(|&len| len <= most && !is_cut)?;
     source.read_range(0, len).ok().filter(|bytes| bytes.len() == len)
 }
 

@@ -30,7 +30,7 @@ impl Taking {
 
 impl Walk<'_> {
     /// Everything that a call is given, and what looking at it cost.
-    pub(super) fn given(&self, arguments: &Arguments) -> (Sha256, usize) {
+    pub(super) fn call_digest(&self, arguments: &Arguments) -> (Sha256, usize) {
         let mut taking = Taking { hash: Sha256::new(), left: MOST_FOR_ONE };
         for value in &arguments.positional {
             self.take_in(value, 0, &mut taking);
