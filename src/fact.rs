@@ -142,8 +142,9 @@ facts! {
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
         /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders
-        /// `clean`, `dirty` or `opaque`; for other functions `objects` if they are given any object of the file that has
-        /// methods of its own; else empty.
+        /// `clean`, `dirty` or `opaque`; for containers `asked` if an object is among what they are made of; for readers
+        /// `read` if they are given a file; for other functions `objects` if they are given any object of the file that
+        /// has methods of its own; else empty.
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,

@@ -13,10 +13,12 @@ pub mod opcode;
 pub mod text;
 pub mod value;
 
+mod alias;
 mod array;
 mod code;
 pub(in crate::decode) mod codec;
 mod evidence;
+mod forward;
 mod hooks;
 mod invoke;
 mod listing;

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::array::WRAPPERS;
+use super::parsers::is_distribution;
 use super::role::{Role, role};
+use crate::names::{Effect, known};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
-const MOST_NAMES: usize = 1 << 16;
+const MOST_NAMES: usize = 1 << 15;
 /// Bytes of names, and of string arguments, that are kept for one stream.
 pub(super) const MOST_NAME_BYTES: usize = 8 << 20;
 const MOST_TEXT_BYTES: usize = 8 << 20;
@@ -37,6 +40,8 @@ pub struct Name {
     pub popped: u64,
     /// How often it was only the way to one of its attributes.
     pub walked: u64,
+    /// True for a class whose instances run what their state says.
+    pub(super) watched: bool,
     pub(super) uses: Option<u32>,
 }
 
@@ -165,6 +170,7 @@ impl Names {
         let module = String::from_utf8_lossy(key.get(..split)?).into_owned();
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
+        let watched = is_watched(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
         self.list.push(Name {
             module,
@@ -177,6 +183,7 @@ impl Names {
             named: 1,
             popped: 0,
             walked: 0,
+            watched,
             uses: None,
         });
         self.index.insert(key.into(), id);
@@ -220,6 +227,12 @@ impl Names {
         self.uses.push(Use { name, usage, by, invoked, arguments, call, texts, count: 1, again: Vec::new(), next });
         Some(id)
     }
+}
+
+fn is_watched(module: &str, function: &str) -> bool {
+    WRAPPERS.contains(&function)
+        || is_distribution(module, function)
+        || known(module, function).is_some_and(|known| known.restored == Some(Effect::Deserialises))
 }
 
 /// Equality of words that nearly always are the same constant.
