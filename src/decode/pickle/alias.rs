@@ -184,6 +184,11 @@ impl Machine<'_> {
         reach
     }
 
+    /// True for an object of a class that runs what its state says.
+    pub(super) fn is_watched(&self, object: Value) -> bool {
+        matches!(self.cells.field(object, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| name.watched))
+    }
+
     /// Remembers a node beyond its cells: what it is must not be forgotten by pushing enough values after it.
     pub(super) fn pin(&mut self, node: Value) {
         if let Value::Node(far) = node {

@@ -473,7 +473,10 @@ impl Machine<'_> {
         self.note_parsers(target, state, by);
         for object in self.may_be(target) {
             self.hand_over_state(object, state, by);
-            self.add_state(object, state, by);
+            // Of an object that runs what its state says, whose state it is stays open.
+            if !self.is_watched(object) {
+                self.add_state(object, state, by);
+            }
         }
         self.hand_over_state(target, state, by);
         self.add_state(target, state, by);
