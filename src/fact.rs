@@ -142,8 +142,10 @@ facts! {
         usage: &'a str,
         /// What the arguments make of it, where that decides: for `open` `read`, `write` or `unknown`; for getattr and
         /// other helpers `resolved` or `unresolved`, for setattr on a class that the stream makes `own`; for nested loaders
-        /// `clean` (they call nothing), `dirty`, `opaque` (they are not known, or not read to their end); `inert` for what acts on texts or addresses only and is given none; for other functions `objects` if they are given any object of the file that has
-        /// methods of its own; else empty.
+        /// `clean` (they call nothing), `dirty`, `opaque` (they are not known, or not read to their end); `inert` for what
+        /// acts on texts or addresses only and is given none; for containers `asked` if an object is among what they are
+        /// made of; for readers `read` if they are given a file; for other functions `objects` if they are given any
+        /// object of the file that has methods of its own; else empty.
         arguments: &'a str,
         /// The reconstructed call, capped.
         call: &'a str,

@@ -104,6 +104,12 @@ impl Known {
             value: value & 1 << 11 != 0,
         }
     }
+
+    /// The same name, with this for calling it.
+    #[must_use]
+    pub const fn calling(self, effect: Effect) -> Self {
+        Self { called: Some(effect), ..self }
+    }
 }
 
 /// The entry of `name`, as it is defined in or exported from `module`.

@@ -17,6 +17,11 @@ pub(super) const SETS: [&str; 4] = [KNOWN, JUDGED, RUNS, LOADS];
 pub(super) const LIKELY: GlobalEntry =
     GlobalEntry { set: KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
 
+/// Packages whose constructors evaluate the text that they are called with, all through one function for text, and
+/// those of their modules whose classes take elements that are made already.
+const EVALUATE_TEXT: [&str; 1] = ["sympy"];
+const TAKE_ELEMENTS: [&str; 1] = ["sympy.polys.matrices."];
+
 /// How a file uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -88,5 +93,10 @@ pub(super) fn judge(module: &str, name: &str, denied: bool, usage: Use) -> Optio
     if denied && !(known.class && usage != Use::Called) {
         return None;
     }
-    worth(known, usage)
+    let package = module.split('.').next().unwrap_or_default();
+    let evaluates = known.class
+        && usage == Use::Called
+        && EVALUATE_TEXT.contains(&package)
+        && !TAKE_ELEMENTS.iter().any(|inside| module.starts_with(inside));
+    worth(if evaluates { known.calling(Effect::Runs) } else { known }, usage)
 }

@@ -17,8 +17,8 @@ use crate::escape::{self, printable};
 use crate::fact::{Fact, Kind, Location, Sink, Span, Value};
 use crate::finding::Severity;
 
-/// Distinct hits kept for one input; a file that causes more is described well enough by these.
-const MAX_HITS: usize = 10_000;
+/// Distinct hits kept for one input; a file that causes more is described well enough by the worst of these.
+const MAX_HITS: usize = 1_000;
 /// Memory for what tells them apart: names and evidence, which a file may make long.
 const MAX_HIT_BYTES: usize = 8 << 20;
 /// Hits that are looked through for the one that describes why reading stopped.
@@ -236,14 +236,14 @@ impl<'r> Judge<'r> {
             }
             return;
         }
-        if self.open.len() >= MAX_HITS || self.bytes >= MAX_HIT_BYTES {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
+        let Some(index) = self.room(clause.severity) else { return };
+        if index < self.open.len() {
+            self.seen.retain(|_, known| *known != index);
         }
         let kept = location.name.footprint().saturating_add(slot.2.len());
         self.bytes = self.bytes.saturating_add(kept.saturating_mul(2));
-        self.seen.insert(slot, self.open.len());
-        self.open.push(Open {
+        self.seen.insert(slot, index);
+        let mut open = Open {
             kind: view.fact.kind(),
             hit: Hit {
                 rule,
@@ -261,10 +261,23 @@ impl<'r> Judge<'r> {
             set: view.global.map(|entry| entry.set),
             names: (clause.form == Form::Group).then(|| BTreeSet::from([name])),
             unknown: BTreeMap::new(),
-        });
-        if let Some(open) = self.open.last_mut() {
-            open.note_unknown(view);
+        };
+        open.note_unknown(view);
+        match self.open.get_mut(index) {
+            Some(place) => *place = open,
+            None => self.open.push(open),
         }
+    }
+
+    /// Where a new hit goes. When there are too many, a worse one takes the place of the last of the mildest, so that a
+    /// flood hides nothing that is worse than itself.
+    fn room(&mut self, severity: Severity) -> Option<usize> {
+        if self.open.len() < MAX_HITS && self.bytes < MAX_HIT_BYTES {
+            return Some(self.open.len());
+        }
+        self.dropped = self.dropped.saturating_add(1);
+        let mildest = self.open.iter().enumerate().rev().min_by_key(|(_, open)| open.hit.severity)?;
+        (mildest.1.hit.severity < severity).then_some(mildest.0)
     }
 }
 
@@ -278,7 +291,7 @@ impl Sink for Judge<'_> {
         }
         let view = View::new(fact, &rules.globals);
         // Most globals are ordinary constructors: no clause is about them, but for what functions do with objects.
-        let plain = !matches!(fact, Fact::Global { arguments: "objects", .. });
+        let plain = !matches!(fact, Fact::Global { arguments: "objects" | "asked" | "read", .. });
         if plain && view.global.is_some_and(|entry| matches!(entry.class, Class::Safe | Class::Framework)) {
             return;
         }

@@ -22,7 +22,7 @@ const DEEPEST: usize = 4;
 /// Characters of a type, a shape or a file name that are told.
 const LONGEST: usize = 512;
 /// The classes of joblib's wrappers, now and before 0.10.
-const WRAPPERS: [&str; 3] = ["NumpyArrayWrapper", "NDArrayWrapper", "ZNDArrayWrapper"];
+pub(super) const WRAPPERS: [&str; 3] = ["NumpyArrayWrapper", "NDArrayWrapper", "ZNDArrayWrapper"];
 /// Arguments of a call, and items of them, among which a wrapper is looked for.
 const MOST_ARGUMENTS: usize = 4096;
 /// What ends a load in Python, though the machine goes on.

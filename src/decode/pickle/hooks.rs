@@ -54,15 +54,21 @@ const HOOKS: &[&[u8]] = &[
     b"__missing__",
 ];
 
+/// Longest name of a method that is compared.
+const LONGEST_HOOK: usize = 64;
+/// Methods planted under one name that are followed.
+const MOST_HOOKS: usize = 16;
+
 impl Machine<'_> {
     /// Entries of a state through which Python would call what the stream puts there.
-    pub(super) fn note_hooks(&mut self, state: Value, by: By) {
+    pub(super) fn note_hooks(&mut self, target: Value, state: Value, by: By) {
         let is_dict = self.cells.kind(state) == Some(Kind::Dict);
         if is_dict && !self.cells.any(state, |value| self.is_callable(value)) {
             return;
         }
         for (key, value) in self.state_pairs(state) {
             if self.is_callable(value) {
+                self.pin(target);
                 let Some(name) = self.content(key, 64) else { continue };
                 if HOOKS.contains(&name.as_slice()) {
                     self.odd("build-dunder", by, |machine| {
@@ -73,16 +79,20 @@ impl Machine<'_> {
         }
     }
 
-    /// A planted method that an opcode would call.
-    pub(super) fn hook(&self, object: Value, name: &[u8]) -> Option<Value> {
+    /// The planted methods that an opcode may call: which of several it is, or under which name one stands that a
+    /// function wrote, is not worked out.
+    pub(super) fn hooks(&self, object: Value, name: &[u8]) -> Vec<Value> {
         if self.cells.field(object, 4) == Value::None {
-            return None;
+            return Vec::new();
         }
-        self.state_entry(object, name).filter(|&value| self.is_callable(value))
+        let named = |key: Value| key == Value::Unknown || self.content(key, LONGEST_HOOK).as_deref() == Some(name);
+        let pairs = self.states(object).flat_map(|state| self.state_pairs(state));
+        let found = pairs.filter(|&(key, value)| self.is_callable(value) && named(key));
+        found.map(|(_, value)| value).take(MOST_HOOKS).collect()
     }
 
     /// True for imported objects and results of calls, which may be functions.
     pub(super) fn is_callable(&self, value: Value) -> bool {
-        matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call)
+        matches!(value, Value::Global(_)) || self.cells.kind(value) == Some(Kind::Call) || self.is_lost(value)
     }
 }

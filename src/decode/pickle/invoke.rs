@@ -1,5 +1,6 @@
 //! Calls: by opcodes, by helpers that call their argument, and by objects that a stream has prepared.
 
+use super::alias::is_prepared;
 use super::evidence::{Content, Nested, Purpose};
 use super::machine::{By, Machine};
 use super::names::{Name, looks_like_class};
@@ -11,7 +12,7 @@ const DEEPEST: u8 = 12;
 /// Calls through helpers that are followed in one stream: a map over a map over a map multiplies.
 const MOST_FORWARDED: u64 = 1 << 20;
 /// Items of an iterable that a helper's function is applied to.
-const MOST_ITEMS: usize = 256;
+pub(super) const MOST_ITEMS: usize = 256;
 
 /// What comes of a helper call.
 pub(super) struct Outcome {
@@ -67,12 +68,12 @@ impl Machine<'_> {
         value
     }
 
-    fn call_node(&mut self, callable: Value, arguments: Value, keywords: Value) -> Value {
-        self.cells.node(&[Value::Head(Kind::Call, 1.0), callable, arguments, keywords, Value::None])
-    }
-
     pub(super) fn instance_node(&mut self, class: Value, arguments: Value, keywords: Value) -> Value {
-        self.cells.node(&[Value::Head(Kind::Instance, 1.0), class, arguments, keywords, Value::None])
+        let node = self.cells.node(&[Value::Head(Kind::Instance, 1.0), class, arguments, keywords, Value::None]);
+        if matches!(class, Value::Global(id) if self.names.get(id).is_some_and(|name| name.watched)) {
+            self.pin(node);
+        }
+        node
     }
 
     fn unresolved_call(&mut self, callable: Value, arguments: Value, by: By) -> Value {
@@ -84,16 +85,22 @@ impl Machine<'_> {
         let callable = Value::Global(id);
         let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
         if matches!(role, Role::Plain | Role::UndefinedFunction | Role::ClassCaller) {
-            let word = match self.bearing(id, arguments, keywords) {
-                "" if self.holds_objects(&[arguments, keywords]) => "objects",
-                word => word,
+            let word = match (self.bearing(id, arguments, keywords), self.holds_objects(&[arguments, keywords])) {
+                ("", true) if self.asks(id) && self.asks_anything(arguments) => "asked",
+                ("", true) => "objects",
+                (word, _) => word,
             };
             self.note_use(id, "called", by, word, (callable, arguments));
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
             self.note_changes(id, arguments);
-            return self.call_node(callable, arguments, keywords);
+            self.escape(callable, arguments, keywords);
+            let node = self.call_node(callable, arguments, keywords);
+            if self.names.get(id).is_some_and(|name| name.watched) {
+                self.pin(node);
+            }
+            return node;
         }
         let outcome = match self.cells.items(arguments) {
             Some(items) if self.cells.kind(arguments) == Some(Kind::Tuple) => {
@@ -131,7 +138,16 @@ impl Machine<'_> {
             None => self.undecoded |= is_decoder(role),
             _ => {}
         }
-        outcome.value.unwrap_or_else(|| self.call_node(callable, arguments, keywords))
+        outcome.value.unwrap_or_else(|| {
+            if role != Role::Container {
+                self.escape(callable, arguments, keywords);
+            }
+            let node = self.call_node(callable, arguments, keywords);
+            if is_prepared(role) || matches!(role, Role::ClassMaker | Role::FunctionMaker) {
+                self.pin(node);
+            }
+            node
+        })
     }
 
     /// What a call of a known helper comes to.
@@ -163,6 +179,9 @@ impl Machine<'_> {
                     Outcome::unresolved()
                 }
             }
+            Role::Forward { callee, pass: Pass::Later } if items.len() <= usize::from(callee) => {
+                self.ask(items, keywords, by, depth)
+            }
             Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
             Role::Keyed(place) => self.keyed(place, items, keywords, by, depth),
             Role::Instance => {
@@ -183,7 +202,13 @@ impl Machine<'_> {
                 Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)))
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
-            Role::ClassMaker => self.make_class(items, by),
+            Role::ClassMaker => self.make_named_class(id, items, by, depth),
+            Role::Container => self.ask(items, keywords, by, depth),
+            Role::Reader(place) => {
+                let file = items.get(usize::from(place)).copied().unwrap_or(Value::None);
+                let reads = file != Value::None || keywords != Value::None;
+                Outcome { value: None, arguments: if reads { "read" } else { "" } }
+            }
             Role::CodeMaker | Role::FunctionMaker | Role::LoadText(_) => {
                 if role == Role::CodeMaker {
                     self.store_code(items, by);
@@ -229,17 +254,23 @@ impl Machine<'_> {
                 let base = self.owner(id, by);
                 self.get_attribute(base, item(items.len().saturating_sub(1)), by)
             }
-            Role::SetAttr => self.set_attribute(item(0), item(1), item(2)),
+            Role::SetAttr => self.set_attribute(item(0), item(1), item(2), by),
             Role::BoundSetAttr => {
                 let base = self.owner(id, by);
                 // Called through a class, the object comes first.
                 if items.len() > 2 {
-                    self.set_attribute(item(0), item(1), item(2))
+                    self.set_attribute(item(0), item(1), item(2), by)
                 } else {
-                    self.set_attribute(base, item(0), item(1))
+                    self.set_attribute(base, item(0), item(1), by)
                 }
             }
-            Role::GetItem => Outcome::of(self.item_of(item(0), item(1), by)),
+            Role::GetItem => {
+                let found = self.item_of(item(0), item(1), by);
+                if self.names.get(id).is_some_and(|name| name.function.ends_with("setdefault")) && found.is_none() {
+                    self.blur_with(item(0), items);
+                }
+                Outcome::of(found)
+            }
             Role::BoundGetItem => {
                 let base = self.owner(id, by);
                 Outcome::of(self.item_of(base, item(0), by))
@@ -326,7 +357,10 @@ impl Machine<'_> {
                 self.call_node(callee, arguments, keywords)
             }
             // A class that the stream makes: calling it makes an instance.
-            Role::ClassMaker => self.instance_node(callee, arguments, keywords),
+            Role::ClassMaker => {
+                self.use_bases(callee, "called", by);
+                self.instance_node(callee, arguments, keywords)
+            }
             _ => self.unresolved_call(callee, arguments, by),
         }
     }
@@ -372,7 +406,7 @@ impl Machine<'_> {
     }
 
     /// True if the machine knows what would be called: a name, or a known helper around one.
-    fn is_resolved(&self, callable: Value) -> bool {
+    pub(super) fn is_resolved(&self, callable: Value) -> bool {
         match callable {
             Value::Global(_) => true,
             Value::Node(_) if self.cells.kind(callable) == Some(Kind::Call) => {
@@ -384,103 +418,6 @@ impl Machine<'_> {
         }
     }
 
-    /// A helper that calls one of its arguments.
-    fn forward(&mut self, callee: usize, pass: Pass, items: &[Value], by: By, depth: u8) -> Outcome {
-        let Some(&function) = items.get(callee) else { return Outcome::unresolved() };
-        // `filter(None, …)` calls nothing, and `iter` of one thing is that thing.
-        if function == Value::None {
-            return Outcome::resolved(None);
-        }
-        if pass == Pass::Opaque && items.len() == 1 && !self.is_callable(function) {
-            let value = match self.iterate(function) {
-                Some(items) => self.iterator(&items),
-                None => function,
-            };
-            return Outcome::resolved(Some(value));
-        }
-        let resolved = self.is_resolved(function);
-        let deeper = depth.saturating_add(1);
-        let next = items.get(callee.saturating_add(1)).copied().unwrap_or(Value::Unknown);
-        let iterable = if pass == Pass::EachBefore { items.first().copied().unwrap_or(Value::Unknown) } else { next };
-        let many = self.iterate(iterable).filter(|many| many.len() <= MOST_ITEMS);
-        let value = match (pass, many) {
-            (Pass::Each | Pass::EachBefore | Pass::Choose, Some(many)) => {
-                let others = if pass == Pass::Each { items.get(callee.saturating_add(2)..) } else { None };
-                let others: Vec<Vec<Value>> = others
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|&other| self.iterate(other).unwrap_or_else(|| vec![Value::Unknown; many.len()]))
-                    .collect();
-                let results: Vec<Value> = many
-                    .iter()
-                    .enumerate()
-                    .take_while(|(at, _)| others.iter().all(|other| other.len() > *at))
-                    .map(|(at, &item)| {
-                        let row = others.iter().filter_map(|other| other.get(at).copied());
-                        let row: Vec<Value> = std::iter::once(item).chain(row).collect();
-                        let arguments = self.cells.tuple(&row);
-                        self.invoke(function, arguments, Value::None, by, deeper)
-                    })
-                    .collect();
-                // The others give what they are given, or sums of it.
-                (pass == Pass::Each).then(|| self.iterator(&results))
-            }
-            (Pass::Star, Some(many)) => {
-                let results: Vec<Value> =
-                    many.iter().map(|&item| self.invoke(function, item, Value::None, by, deeper)).collect();
-                Some(self.iterator(&results))
-            }
-            (Pass::Fold, Some(many)) => {
-                let initial = items.get(callee.saturating_add(2)).copied();
-                let mut rest = many.into_iter();
-                let Some(mut result) = initial.or_else(|| rest.next()) else { return Outcome::resolved(None) };
-                for item in rest {
-                    let arguments = self.cells.tuple(&[result, item]);
-                    result = self.invoke(function, arguments, Value::None, by, deeper);
-                }
-                Some(result)
-            }
-            (Pass::Spread, Some(many)) => {
-                let arguments = self.cells.tuple(&many);
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
-            }
-            (Pass::Rest, _) => {
-                let arguments = self.cells.tuple(items.get(callee.saturating_add(1)..).unwrap_or_default());
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
-            }
-            _ => {
-                self.invoke(function, Value::Unknown, Value::None, by, deeper);
-                None
-            }
-        };
-        if resolved { Outcome::resolved(value) } else { Outcome { value, arguments: "unresolved" } }
-    }
-
-    pub(super) fn list(&mut self, items: &[Value]) -> Value {
-        let list = self.cells.container(Kind::List);
-        self.cells.extend(list, items);
-        list
-    }
-
-    /// `max(items, key=function)` and relatives.
-    fn keyed(&mut self, place: Option<u8>, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
-        let pairs = self.cells.items(keywords).unwrap_or_default();
-        let key = pairs.chunks_exact(2).find_map(|pair| match *pair {
-            [key, value] if matches!(self.name_text(key).as_deref(), Some(b"key" | b"repl")) => Some(value),
-            _ => None,
-        });
-        let placed = place.and_then(|place| items.get(usize::from(place)).copied());
-        let calls = |&value: &Value| self.is_callable(value) || self.cells.kind(value) == Some(Kind::Instance);
-        if let Some(function) = key.or(placed).filter(calls) {
-            let iterable = match place {
-                None => items.first(),
-                Some(_) => items.get(1),
-            };
-            self.forward(0, Pass::Each, &[function, iterable.copied().unwrap_or(Value::Unknown)], by, depth);
-        }
-        Outcome { value: None, arguments: if self.holds_objects(items) { "objects" } else { "" } }
-    }
-
     /// NEWOBJ and its relatives: `class.__new__(class, *arguments)`.
     pub(super) fn instantiate(&mut self, class: Value, arguments: Value, keywords: Value, by: By) -> Value {
         self.calls = self.calls.saturating_add(1);
@@ -489,10 +426,19 @@ impl Machine<'_> {
                 let role = self.names.get(id).map_or(Role::Plain, |name| name.role);
                 // Types that work as helpers do their work in `__new__`.
                 let works = match role {
+                    Role::Forward { callee, pass: Pass::Later } if self.cells.len(arguments) <= usize::from(callee) => {
+                        true
+                    }
                     Role::Partial | Role::AttrGetter | Role::ItemGetter | Role::MethodCaller | Role::Forward { .. } => {
                         return self.invoke(class, arguments, keywords, by, 0);
                     }
+                    // So do containers and text: they ask what they are made of.
+                    Role::Function | Role::Container if self.asks_anything(arguments) => {
+                        return self.invoke(class, arguments, keywords, by, 0);
+                    }
                     Role::ClassMaker
+                    | Role::Container
+                    | Role::Reader(_)
                     | Role::CodeMaker
                     | Role::FunctionMaker
                     | Role::Function
@@ -511,7 +457,7 @@ impl Machine<'_> {
                 self.feed_items(arguments);
             }
             // A class that the stream makes is judged by what made it; what else a call returns is not known.
-            Value::Node(_) if self.makes_class(class) => {}
+            Value::Node(_) if self.makes_class(class) => self.use_bases(class, "instantiated", by),
             Value::Node(_) if self.instantiate_undefined(class, arguments, keywords, by).is_some() => {}
             Value::Node(_) if self.cells.kind(class) == Some(Kind::Call) => {
                 return self.unresolved_call(class, arguments, by);
@@ -585,6 +531,7 @@ const fn is_decoder(role: Role) -> bool {
 fn without_arguments(role: Role) -> Outcome {
     let arguments = match role {
         Role::Plain
+        | Role::Container
         | Role::CodeMaker
         | Role::FunctionMaker
         | Role::Function

@@ -15,6 +15,8 @@ const DEEPEST_PLANT: usize = 16;
 pub(super) const MOST_STATE: usize = 4096;
 /// States of one object that are looked at. Genuine files set one.
 const MOST_STATES: usize = 1024;
+/// The same as the head of a state counts them.
+const MOST_STATES_SET: f32 = 1024.0;
 
 impl Machine<'_> {
     /// The object that an opcode imports.
@@ -204,8 +206,11 @@ impl Machine<'_> {
                     }
                     None
                 }
-                Kind::Tuple | Kind::List => {
+                kind @ (Kind::Tuple | Kind::List) => {
                     let items = self.unchanged_items(object)?;
+                    if kind == Kind::List && items.contains(&Value::Unknown) {
+                        return None;
+                    }
                     let index = match key {
                         Value::Int(index) => index,
                         Value::Bool(truth) => i32::from(truth),
@@ -333,7 +338,7 @@ impl Machine<'_> {
     }
 
     /// `setattr(object, name, value)`.
-    pub(super) fn set_attribute(&mut self, object: Value, name: Value, value: Value) -> Outcome {
+    pub(super) fn set_attribute(&mut self, object: Value, name: Value, value: Value, by: By) -> Outcome {
         let Some(name) = self.name_text(name) else { return Outcome::unresolved() };
         match object {
             Value::Global(id) => {
@@ -346,7 +351,7 @@ impl Machine<'_> {
                 let own = !special && self.is_class_made_here(object);
                 let (key, state) = (self.compute(true, name, None), self.cells.container(Kind::Dict));
                 self.cells.extend(state, &[key.unwrap_or(Value::Unknown), value]);
-                self.add_state(object, state);
+                self.add_state(object, state, by);
                 // The stream fits out a class of its own; a special method would be called by the interpreter.
                 if own { Outcome { value: None, arguments: "own" } } else { Outcome::resolved(None) }
             }
@@ -364,7 +369,9 @@ impl Machine<'_> {
         match (object, self.name_text(key)) {
             (Value::Global(id), Some(key)) => self.plant_item(id, &key, value),
             (Value::Global(_), None) => return Outcome::unresolved(),
-            _ => self.cells.extend(object, &[key, value]),
+            _ if self.cells.kind(object) == Some(Kind::Dict) => self.cells.extend(object, &[key, value]),
+            _ if self.cells.kind(object) == Some(Kind::List) => self.blur(object, &[value]),
+            _ => self.may_write(object, &[key, value], true),
         }
         Outcome::resolved(None)
     }
@@ -389,10 +396,17 @@ impl Machine<'_> {
         self.keep_planted(target, value);
     }
 
-    fn add_state(&mut self, object: Value, state: Value) {
+    fn add_state(&mut self, object: Value, state: Value, by: By) {
         if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) {
             let before = self.cells.field(object, 4);
-            let link = self.cells.node(&[Value::Head(Kind::State, 1.0), state, before]);
+            let number = match self.cells.field(before, 0) {
+                Value::Head(Kind::State, number) => number + 1.0,
+                _ => 1.0,
+            };
+            if number >= MOST_STATES_SET {
+                self.odd("forgotten-object", by, |_| "it has more states than are looked at".to_owned());
+            }
+            let link = self.cells.node(&[Value::Head(Kind::State, number), state, before]);
             self.cells.set(object, 4, link);
         }
     }
@@ -405,10 +419,13 @@ impl Machine<'_> {
         states.map(|link| self.cells.field(link, 1)).take(MOST_STATES)
     }
 
-    /// The entry `name` in the states that BUILD gave an object, the last one first.
+    /// The entry `name` in the states that BUILD gave an object: the last one counts, unless a function may have
+    /// written over it.
     pub(super) fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
-        let mut pairs = self.states(object).flat_map(|state| self.state_pairs(state));
-        pairs.find(|(key, _)| self.content(*key, LONGEST_NAME).as_deref() == Some(name)).map(|(_, value)| value)
+        let mut pairs = self.states(object).flat_map(|state| self.state_pairs(state).into_iter().rev());
+        let found =
+            pairs.find(|(key, _)| *key == Value::Unknown || self.content(*key, LONGEST_NAME).as_deref() == Some(name));
+        found.map(|(key, value)| if key == Value::Unknown { Value::Unknown } else { value })
     }
 
     /// Keys and values of a state: a dict, or a tuple of dicts (instance attributes, then slots).
@@ -420,7 +437,7 @@ impl Machine<'_> {
         };
         let mut pairs = Vec::new();
         for dict in dicts.into_iter().filter(|&dict| self.cells.kind(dict) == Some(Kind::Dict)) {
-            for pair in self.cells.items(dict).unwrap_or_default().chunks_exact(2).take(MOST_STATE) {
+            for pair in self.cells.kept_items(dict).chunks_exact(2) {
                 if let [key, value] = *pair {
                     pairs.push((key, value));
                 }
@@ -435,6 +452,7 @@ impl Machine<'_> {
             let pairs = self.state_pairs(state);
             self.odd("build-on-import", by, |machine| format!("{} <- {}", machine.show(target), machine.show(state)));
             self.note_use(id, "referenced", by, "", (target, Value::Unknown));
+            self.note_planted(&pairs, target, by);
             for (key, value) in pairs {
                 if let Some(key) = self.content(key, LONGEST_NAME) {
                     self.plant(id, &key, value);
@@ -444,22 +462,43 @@ impl Machine<'_> {
             return None;
         }
         if !matches!(self.cells.kind(target), Some(Kind::Call | Kind::Instance)) {
+            self.note_lost(target, by);
             return None;
         }
-        if let Some(hook) = self.hook(target, b"__setstate__") {
+        for hook in self.hooks(target, b"__setstate__") {
             let arguments = self.cells.tuple(&[state]);
             self.invoke(hook, arguments, Value::None, by, 0);
         }
-        self.note_hooks(state, by);
+        self.note_hooks(target, state, by);
         self.note_parsers(target, state, by);
         self.note_text(target, &[state], by);
         if let Some(Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_)) = self.called_role(target) {
             self.odd("build-from-unsafe", by, |machine| machine.show(target));
         }
+        for object in self.may_be(target) {
+            self.hand_over_state(object, state, by);
+            // Of an object that runs what its state says, whose state it is stays open.
+            if !self.is_watched(object) {
+                self.add_state(object, state, by);
+            }
+        }
         self.hand_over_state(target, state, by);
-        self.add_state(target, state);
+        self.add_state(target, state, by);
+        if self.state_pairs(state).iter().any(|&(_, value)| self.is_callable(value)) && self.may_be_imported(target) {
+            let pairs = self.state_pairs(state);
+            self.note_planted(&pairs, target, by);
+        }
         self.log_build(target, state);
         None
+    }
+
+    /// States that functions of an imported object are replaced.
+    fn note_planted(&mut self, pairs: &[(Value, Value)], target: Value, by: By) {
+        if let Some(&(key, value)) = pairs.iter().find(|(_, value)| self.is_callable(*value)) {
+            self.odd("function-planted", by, |machine| {
+                format!("{}.{} = {}", machine.show(target), machine.item_text(key), machine.show(value))
+            });
+        }
     }
 
     /// APPEND(S), SETITEM(S) and ADDITEMS on something that is no list, dict or set.
@@ -475,10 +514,11 @@ impl Machine<'_> {
                 self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
                 if pairs {
                     for pair in items.chunks_exact(2) {
-                        if let [key, value] = *pair
-                            && let Some(key) = self.content(key, LONGEST_NAME)
-                        {
-                            self.plant_item(id, &key, value);
+                        if let [key, value] = *pair {
+                            self.note_planted(&[(key, value)], target, by);
+                            if let Some(key) = self.content(key, LONGEST_NAME) {
+                                self.plant_item(id, &key, value);
+                            }
                         }
                     }
                 }
@@ -493,8 +533,10 @@ impl Machine<'_> {
                     op::ADDITEMS => &[b"add"],
                     _ => &[b"__setitem__"],
                 };
+                self.note_lost(target, by);
+                self.may_write(target, items, pairs);
                 for name in hooks {
-                    if let Some(hook) = self.hook(target, name) {
+                    for hook in self.hooks(target, name) {
                         for &item in items.iter().take(64) {
                             let arguments = self.cells.tuple(&[item]);
                             self.invoke(hook, arguments, Value::None, by, 0);

@@ -1,6 +1,6 @@
 //! The state of the symbolic machine and its run over one stream.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::array::{Outer, Parting};
@@ -115,6 +115,8 @@ pub struct Machine<'s> {
     pub(super) digests_left: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
     pub(super) planted: HashMap<Vec<u8>, Value>,
+    /// Objects that must not be forgotten with their cells.
+    pub(super) pinned: HashSet<Far>,
     /// Codes registered in the file, with module and name. They outlive a stream, as the registry does.
     pub(super) extensions: HashMap<i64, (Vec<u8>, Vec<u8>)>,
     pub(super) persistence: Persistence,
@@ -158,6 +160,7 @@ impl<'s> Machine<'s> {
             allowance: std::cell::Cell::new(MOST_EVALUATED),
             digests_left: std::cell::Cell::new(MOST_DIGESTED),
             planted: HashMap::new(),
+            pinned: HashSet::new(),
             extensions: HashMap::new(),
             persistence,
             protocol: 0,
@@ -192,6 +195,7 @@ impl<'s> Machine<'s> {
         self.allowance.set(MOST_EVALUATED);
         self.digests_left.set(MOST_DIGESTED);
         self.planted.clear();
+        self.pinned.clear();
         self.protocol = 0;
         self.start = offset;
         self.frame_end = None;

@@ -13,12 +13,14 @@ pub mod opcode;
 pub mod text;
 pub mod value;
 
+mod alias;
 mod array;
 mod call_digest;
 mod changes;
 mod code;
 pub(in crate::decode) mod codec;
 mod evidence;
+mod forward;
 mod given;
 mod hooks;
 mod invoke;

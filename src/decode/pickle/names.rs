@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::array::WRAPPERS;
+use super::parsers::is_distribution;
 use super::role::{Role, role};
 use crate::decode::calls::Calls;
-use crate::names::{Given, known};
+use crate::names::{Effect, Given, known};
 
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
-const MOST_NAMES: usize = 1 << 16;
+const MOST_NAMES: usize = 1 << 15;
 /// Bytes of names, and of string arguments, that are kept for one stream.
 pub(super) const MOST_NAME_BYTES: usize = 8 << 20;
 const MOST_TEXT_BYTES: usize = 8 << 20;
@@ -43,6 +45,8 @@ pub struct Name {
     pub popped: u64,
     /// How often it was only the way to one of its attributes.
     pub walked: u64,
+    /// True for a class whose instances run what their state says.
+    pub(super) watched: bool,
     pub(super) uses: Option<u32>,
 }
 
@@ -176,6 +180,7 @@ impl Names {
         let function = String::from_utf8_lossy(key.get(split.saturating_add(1)..).unwrap_or_default()).into_owned();
         let role = role(&module, &function);
         let known = known(&module, function.strip_suffix(MAKER).unwrap_or(&function));
+        let watched = is_watched(&module, &function);
         let Naming { opcode, at, len, protocol } = naming;
         self.list.push(Name {
             module,
@@ -190,6 +195,7 @@ impl Names {
             named: 1,
             popped: 0,
             walked: 0,
+            watched,
             uses: None,
         });
         self.index.insert(key.into(), id);
@@ -239,6 +245,12 @@ impl Names {
         self.uses.push(Use { name, usage, by, invoked, arguments, call, calls, texts, count: 1, again, next });
         Some(id)
     }
+}
+
+fn is_watched(module: &str, function: &str) -> bool {
+    WRAPPERS.contains(&function)
+        || is_distribution(module, function)
+        || known(module, function).is_some_and(|known| known.restored == Some(Effect::Deserialises))
 }
 
 /// Equality of words that nearly always are the same constant.

@@ -16,7 +16,8 @@ const ENTRY: &[u8] = b"_parse_arg_template";
 impl Machine<'_> {
     /// States the text that restoring `target` would run, unless it is what `SciPy` writes itself.
     pub(super) fn note_parsers(&mut self, target: Value, state: Value, by: By) {
-        let distribution = self.is_distribution(target);
+        let distribution = matches!(self.cells.field(target, 1), Value::Global(id)
+            if self.names.get(id).is_some_and(|name| is_distribution(&name.module, &name.function)));
         let readable = match self.cells.kind(state) {
             Some(Kind::Dict) => self.has_plain_keys(state),
             // The state of SciPy before 1.6: constructor arguments, random state.
@@ -44,16 +45,6 @@ impl Machine<'_> {
         }
     }
 
-    fn is_distribution(&self, target: Value) -> bool {
-        let Value::Global(id) = self.cells.field(target, 1) else { return false };
-        self.names.get(id).is_some_and(|name| {
-            let module: &str = &name.module;
-            let inside = module.strip_prefix(PACKAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            let named = name.function.ends_with(SUFFIX);
-            named || inside && name.function.starts_with(PREFIX)
-        })
-    }
-
     /// True if it cannot be told of which class the object is.
     pub(super) fn is_hidden(&self, target: Value) -> bool {
         target == Value::Unknown
@@ -78,6 +69,12 @@ impl Machine<'_> {
         let pairs = first.map(|dict| self.state_pairs(dict)).unwrap_or_default();
         pairs.iter().any(|&(key, _)| self.content(key, ENTRY.len().saturating_add(1)).as_deref() == Some(ENTRY))
     }
+}
+
+/// True for the classes that run text of their state.
+pub(super) fn is_distribution(module: &str, function: &str) -> bool {
+    let inside = module.strip_prefix(PACKAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    function.ends_with(SUFFIX) || inside && function.starts_with(PREFIX)
 }
 
 /// True for the functions that `SciPy` generates: they take names with defaults and return them.

@@ -1,21 +1,60 @@
 //! Callables as arguments: what a function that nothing is known of may do with them.
 
+use super::alias::is_prepared;
 use super::machine::{By, Machine};
-use super::role::{Pass, Role};
+use super::role::{Pass, Role, canonical};
 use super::value::{Kind, Value};
 
 /// Arguments of a call, and items of each, that are looked at for something to call.
-const MOST_PASSED: usize = 1024;
+const MOST_PASSED: usize = 4096;
 /// Arguments, and items in them, among which objects are looked for.
 const MOST_LOOKED_AT: usize = 1024;
+/// Bases of a class that the stream makes.
+const MOST_BASES: usize = 32;
+/// Packages whose objects have no code of their own that the file could choose by asking them.
+const DATA_PACKAGES: [&str; 9] =
+    ["array", "builtins", "collections", "copyreg", "datetime", "decimal", "fractions", "itertools", "numpy"];
+
+/// Packages whose functions and classes take data, of which an object is asked for its items, length or text.
+const ASKING: [&str; 29] = [
+    "addict",
+    "array",
+    "calendar",
+    "collections",
+    "decimal",
+    "easydict",
+    "email",
+    "enum",
+    "fractions",
+    "frozendict",
+    "graphlib",
+    "http",
+    "inspect",
+    "io",
+    "ipaddress",
+    "json",
+    "mailbox",
+    "munch",
+    "numpy",
+    "optparse",
+    "pathlib",
+    "queue",
+    "random",
+    "string",
+    "traceback",
+    "unittest",
+    "uuid",
+    "weakref",
+    "xml",
+];
 
 impl Machine<'_> {
     /// A function that nothing is known of may call what it is given: what has been prepared to be called counts as
     /// called, be it handed over itself, in a container, or as an attribute of an object.
     pub(super) fn pass_on(&mut self, arguments: Value, by: By, depth: u8) {
-        for item in self.cells.items(arguments).unwrap_or_default().into_iter().take(MOST_PASSED) {
+        for item in self.cells.kept_items(arguments).into_iter().take(MOST_PASSED) {
             self.pass(item, by, depth);
-            for inner in self.held(item).into_iter().take(MOST_PASSED) {
+            for inner in self.held(item) {
                 self.pass(inner, by, depth);
             }
         }
@@ -24,13 +63,13 @@ impl Machine<'_> {
     /// The items of a container; of an object its attributes, whichever BUILD set them.
     fn held(&self, value: Value) -> Vec<Value> {
         if !matches!(self.cells.kind(value), Some(Kind::Instance | Kind::Call)) {
-            return self.cells.items(value).unwrap_or_default();
+            return self.cells.kept_items(value);
         }
         let parts = |state: Value| match self.state_pairs(state) {
-            pairs if pairs.is_empty() => self.cells.items(state).unwrap_or_default(),
+            pairs if pairs.is_empty() => self.cells.kept_items(state),
             pairs => pairs.into_iter().map(|(_, value)| value).collect(),
         };
-        self.states(value).flat_map(parts).take(MOST_PASSED).collect()
+        self.states(value).flat_map(parts).filter(|&part| self.is_callable(part)).take(MOST_PASSED).collect()
     }
 
     /// True if something among the values is more than data: imported, made by a call, or no longer known. Python code
@@ -44,9 +83,12 @@ impl Machine<'_> {
                 Some(value) => match self.cells.kind(value) {
                     Some(Kind::Call) if self.makes_data(value) => {}
                     Some(Kind::Call | Kind::Instance | Kind::Persistent) => return true,
-                    Some(_) => {
-                        left.extend(self.cells.items(value).unwrap_or_default().into_iter().take(MOST_LOOKED_AT));
-                    }
+                    // Of a container with more items than are kept, nothing can be said.
+                    Some(_) => match self.cells.items(value) {
+                        Some(items) if items.len() <= MOST_LOOKED_AT => left.extend(items),
+                        Some(items) => return items.iter().any(|&item| self.is_more_than_data(item)),
+                        None => return true,
+                    },
                     None if matches!(value, Value::Node(_)) => return true,
                     None => {}
                 },
@@ -55,12 +97,82 @@ impl Machine<'_> {
         true
     }
 
+    fn is_more_than_data(&self, value: Value) -> bool {
+        matches!(value, Value::Global(_) | Value::Unknown | Value::Node(_)) && !self.makes_data(value)
+    }
+
+    /// True for an object that a function which takes data asks for its items, its length or its text, in the object's
+    /// own code: not for numbers, arrays and containers, which Python and `NumPy` write themselves.
+    pub(super) fn is_asked(&self, value: Value) -> bool {
+        if self.called_role(value).is_some_and(is_prepared) {
+            return false;
+        }
+        let made_by = match self.cells.kind(value) {
+            Some(Kind::Call | Kind::Instance) if !self.makes_data(value) => self.cells.field(value, 1),
+            _ => return self.is_lost(value),
+        };
+        let Value::Global(id) = made_by else { return !self.makes_class(made_by) || self.is_lost(made_by) };
+        self.names.get(id).is_none_or(|name| {
+            let package = canonical(&name.module).split('.').next().unwrap_or_default();
+            !DATA_PACKAGES.contains(&package)
+        })
+    }
+
+    /// True for functions and classes that take data.
+    pub(super) fn asks(&self, id: u32) -> bool {
+        self.names.get(id).is_some_and(|name| {
+            let package = canonical(&name.module).split('.').next().unwrap_or_default();
+            ASKING.contains(&package) || (name.module.as_str(), name.function.as_str()) == ("torch", "Size")
+        })
+    }
+
+    /// The same of any argument.
+    pub(super) fn asks_anything(&self, arguments: Value) -> bool {
+        self.cells.items(arguments).unwrap_or_default().into_iter().any(|item| self.is_asked(item))
+    }
+
+    /// A function may have written what it was given into a container.
+    pub(super) fn blur_with(&mut self, container: Value, items: &[Value]) {
+        if matches!(self.cells.kind(container), Some(Kind::List | Kind::Dict | Kind::Set)) {
+            self.blur(container, items.get(1..).unwrap_or_default());
+        }
+    }
+
+    /// A class that the stream makes is used as its bases are.
+    pub(super) fn use_bases(&mut self, class: Value, usage: &'static str, by: By) {
+        for item in self.cells.items(self.cells.field(class, 2)).unwrap_or_default().into_iter().take(MOST_BASES) {
+            let bases = if self.cells.kind(item) == Some(Kind::Tuple) { self.cells.items(item) } else { None };
+            for base in bases.unwrap_or_default().into_iter().take(MOST_BASES) {
+                match base {
+                    Value::Global(id) => {
+                        self.note_use(id, usage, by, "", (base, Value::Unknown));
+                    }
+                    _ if base != class && self.makes_class(base) => self.use_named_bases(base, usage, by),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The same for a base that the stream makes, whose own bases are names.
+    fn use_named_bases(&mut self, class: Value, usage: &'static str, by: By) {
+        let items = self.cells.items(self.cells.field(class, 2)).unwrap_or_default();
+        let tuples = items.into_iter().filter(|&item| self.cells.kind(item) == Some(Kind::Tuple));
+        let bases: Vec<Value> = tuples.flat_map(|tuple| self.cells.items(tuple).unwrap_or_default()).collect();
+        for base in bases.into_iter().take(MOST_BASES) {
+            if let Value::Global(id) = base {
+                self.note_use(id, usage, by, "", (base, Value::Unknown));
+            }
+        }
+    }
+
     /// True for calls that were not worked out here and whose results are text or bytes.
     pub(super) fn makes_data(&self, value: Value) -> bool {
         matches!(self.called_role(value), Some(Role::Encode | Role::Decode | Role::Decoder | Role::StringMethod))
     }
 
     fn pass(&mut self, value: Value, by: By, depth: u8) {
+        self.note_lost(value, by);
         match value {
             Value::Global(id) => drop(self.note_use(id, "passed", by, "", (value, Value::Unknown))),
             _ if self.is_prepared(value) => {

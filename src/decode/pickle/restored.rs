@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::codec;
 use super::evidence::{Content, Nested, Purpose};
 use super::machine::{By, Machine};
-use super::role::Role;
+use super::names::looks_like_class;
+use super::role::{Role, canonical};
 use super::value::{Far, Kind, Value};
 use crate::names::{Effect, known};
 
@@ -15,6 +16,9 @@ const MOST_VALUES: usize = 4096;
 const MOST_ARGUMENTS: usize = 8;
 /// Shorter bytes are no pickle that reaches anything.
 const SHORTEST: usize = 6;
+/// Modules whose functions make text or bytes.
+const TEXT_MODULES: [&str; 9] =
+    ["base64", "binascii", "html", "operator", "re", "string", "textwrap", "urllib.parse", "zlib"];
 
 impl Machine<'_> {
     /// The bytes among the arguments of a loader, as far as they are known.
@@ -72,6 +76,11 @@ impl Machine<'_> {
                     let held = match self.cells.kind(value) {
                         // `BytesIO(bytes)`, and whatever else wraps them: arguments and state.
                         Some(Kind::Call | Kind::Instance) => {
+                            if self.is_computed(value) {
+                                self.odd("state-computed", by, |machine| {
+                                    format!("{} <- {}", machine.show(target), machine.show(value))
+                                });
+                            }
                             left.extend(self.states(value));
                             self.cells.field(value, 2)
                         }
@@ -83,6 +92,23 @@ impl Machine<'_> {
                 self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Restored });
             }
         }
+    }
+
+    /// True for calls that make bytes or text, and were not worked out.
+    fn is_computed(&self, value: Value) -> bool {
+        if self.cells.kind(value) != Some(Kind::Call) {
+            return false;
+        }
+        let Value::Global(id) = self.cells.field(value, 1) else { return false };
+        self.makes_data(value)
+            || self.names.get(id).is_some_and(|name| {
+                let module = canonical(&name.module);
+                matches!((module, name.function.as_str()), ("array", "array") | ("struct", "pack"))
+                    || module == "builtins"
+                        && ["int.", "bytes", "bytearray"].iter().any(|of| name.function.starts_with(of))
+                    || module == "numpy" && name.function.starts_with("ndarray.")
+                    || !looks_like_class(&name.function) && TEXT_MODULES.contains(&module)
+            })
     }
 
     fn unpickles(&self, target: Value) -> bool {

@@ -97,6 +97,10 @@ pub enum Role {
     Buffer,
     /// Opens a file; the mode decides.
     Open,
+    /// Makes a container out of the items of its arguments: an object among them runs its own code.
+    Container,
+    /// Reads a file if the argument in this place names one.
+    Reader(u8),
 }
 
 /// The arguments with which [`Role::Forward`] calls.
@@ -118,6 +122,12 @@ pub enum Pass {
     Spread,
     /// Something that the loader decides later.
     Opaque,
+    /// The same, if the argument is there.
+    Later,
+    /// The arguments before.
+    Before,
+    /// The items of the argument after the next.
+    SpreadLater,
 }
 
 /// The current name of a module that has been renamed or has a twin in C.
@@ -252,6 +262,19 @@ fn tools(function: &str) -> Role {
     match function {
         "partial" | "partialmethod" => Role::Partial,
         "reduce" => forward(0, Pass::Fold),
+        "chain"
+        | "combinations"
+        | "combinations_with_replacement"
+        | "compress"
+        | "cycle"
+        | "islice"
+        | "izip"
+        | "izip_longest"
+        | "pairwise"
+        | "permutations"
+        | "product"
+        | "zip_longest"
+        | "batched" => Role::Container,
         "map" | "imap" => forward(0, Pass::Each),
         "filterfalse" | "ifilter" | "ifilterfalse" | "takewhile" | "dropwhile" => forward(0, Pass::Choose),
         "starmap" => forward(0, Pass::Star),
@@ -342,6 +365,26 @@ fn other(module: &str, function: &str) -> Role {
         ("re", "sub" | "subn" | "Pattern.sub" | "Pattern.subn") => Role::Keyed(Some(1)),
         ("atexit", "register") => forward(0, Pass::Rest),
         ("weakref", "finalize") | ("signal", "signal") => forward(1, Pass::Rest),
+        ("weakref", "ref") | ("configparser", "ConfigParser" | "RawConfigParser") => forward(1, Pass::Later),
+        ("difflib", "SequenceMatcher") => forward(0, Pass::Later),
+        ("numpy.random._pickle", "__generator_ctor" | "__randomstate_ctor") => forward(1, Pass::Before),
+        ("torch._tensor" | "torch.tensor", "_rebuild_from_type_v2") => forward(0, Pass::SpreadLater),
+        ("torch._tensor" | "torch.tensor", "_rebuild_from_type") => forward(0, Pass::SpreadLater),
+        ("jax._src.array", "_reconstruct_array") => forward(0, Pass::Spread),
+        ("collections", "deque" | "Counter" | "OrderedDict" | "ChainMap" | "UserDict" | "UserList" | "UserString")
+        | ("array", "array")
+        | ("numpy" | "numpy.core.multiarray" | "numpy._core.multiarray", "array" | "asarray" | "asanyarray")
+        | ("graphlib", "TopologicalSorter")
+        | ("http.cookies", "SimpleCookie")
+        | ("optparse", "Values") => Role::Container,
+        ("traceback", "FrameSummary") | ("dateutil.tz" | "dateutil.tz.tz" | "dateutil.zoneinfo", "tzfile") => {
+            Role::Reader(0)
+        }
+        ("xml.etree.ElementTree", "ElementTree") => Role::Reader(1),
+        (
+            "mmcv" | "mmcv.utils" | "mmcv.utils.config" | "mmengine" | "mmengine.config" | "mmengine.config.config",
+            "Config",
+        ) => Role::Reader(2),
         ("_thread", "start_new_thread" | "start_new") => forward(0, Pass::Spread),
         ("threading", "Timer") => forward(1, Pass::Spread),
         ("threading", "settrace" | "setprofile") | ("sys", "settrace" | "setprofile" | "addaudithook") => {

@@ -432,7 +432,7 @@ impl Machine<'_> {
                 Outcome::resolved(Some(class))
             }
             [name, _, namespace] if self.is_text(*name).is_some() => {
-                self.note_hooks(*namespace, by);
+                self.note_hooks(Value::None, *namespace, by);
                 Outcome::resolved(None)
             }
             _ => Outcome::resolved(None),

@@ -202,13 +202,50 @@ impl Cells {
         self.set(container, 0, Value::Head(kind, size + added));
         let grown = len.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
         self.set(container, 1, Value::Len(grown));
-        if items.is_empty() || usize::try_from(grown).is_ok_and(|grown| grown > KEPT_ITEMS) {
+        let callable: Vec<Value>;
+        let items = if usize::try_from(grown).is_ok_and(|grown| grown > KEPT_ITEMS) {
+            callable = self.callable_items(kind, items);
+            &callable
+        } else {
+            items
+        };
+        if items.is_empty() {
             return;
         }
         let before = self.field(container, 2);
         let chunk = self.node(&[Value::Head(Kind::Chunk, 0.0), length(items.len()), before]);
         self.push_all(items);
         self.set(container, 2, chunk);
+    }
+
+    /// Of items for which a container has no room those that may be called, with their keys; the rest is data.
+    fn callable_items(&self, kind: Kind, items: &[Value]) -> Vec<Value> {
+        let may_be_called =
+            |value: &Value| matches!(value, Value::Global(_) | Value::Unknown) || self.kind(*value) == Some(Kind::Call);
+        let width = if kind == Kind::Dict { 2 } else { 1 };
+        items.chunks(width).filter(|part| part.last().is_some_and(may_be_called)).flatten().copied().collect()
+    }
+
+    /// The items of a tuple, list, dict or set that are kept, in order, be they all or not.
+    #[must_use]
+    pub fn kept_items(&self, container: Value) -> Vec<Value> {
+        if let Some(items) = self.items(container) {
+            return items;
+        }
+        if self.kind(container) == Some(Kind::Tuple) {
+            let len = self.len(container).min(KEPT_ITEMS);
+            return if self.look(len).is_some() {
+                (2_u64..).take(len).map(|field| self.field(container, field)).collect()
+            } else {
+                Vec::new()
+            };
+        }
+        let (mut chunks, mut chunk) = (Vec::new(), self.field(container, 2));
+        while self.kind(chunk) == Some(Kind::Chunk) && self.look(self.len(chunk)).is_some() {
+            chunks.push((3_u64..).take(self.len(chunk)).map(|field| self.field(chunk, field)).collect::<Vec<_>>());
+            chunk = self.field(chunk, 2);
+        }
+        chunks.into_iter().rev().flatten().collect()
     }
 
     /// Number of items of a container.

@@ -1,0 +1,223 @@
+//! What a call that is not followed may do with what it is given: write into its containers, and give one of its
+//! arguments back. What is written into the result is then written into that.
+
+use super::machine::{By, Machine};
+use super::names::looks_like_class;
+use super::role::{Role, canonical};
+use super::value::{Kind, Value};
+
+/// Nodes that are looked at behind one call or object.
+const MOST_WALKED: usize = 1024;
+/// Values that a container may hold after a call.
+const MOST_MIXED: usize = 64;
+/// Tuples within tuples of arguments.
+const DEEPEST: u8 = 4;
+/// The size that the head of a call has if a container of the file is among its arguments.
+const SHARES: f32 = 2.0;
+/// Packages whose functions may give back what they are given. Reconstructors of others are given a class, too, and
+/// make an instance of it.
+const GIVING: [&str; 14] = [
+    "builtins",
+    "collections",
+    "concurrent",
+    "copy",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "itertools",
+    "operator",
+    "random",
+    "statistics",
+    "typing",
+    "weakref",
+];
+/// Functions of other packages that do.
+const GIVING_NAMES: [&str; 7] =
+    ["asarray", "convert_to_tensor", "default_collate", "restore_type_tag", "scalar", "unfreeze", "wrap_or_unwrap"];
+/// Objects of one stream that are remembered when their cells are not.
+const MOST_PINNED: usize = 1 << 18;
+
+/// What lies behind the arguments of a call or the parts of an object.
+#[derive(Debug, Default)]
+struct Reach {
+    /// Lists, dicts and sets.
+    containers: Vec<Value>,
+    /// Instances and results of calls.
+    objects: Vec<Value>,
+    /// Imported objects, what is prepared to be called, and text.
+    values: Vec<Value>,
+}
+
+impl Machine<'_> {
+    /// The node of a call whose result is not known.
+    pub(super) fn call_node(&mut self, callable: Value, arguments: Value, keywords: Value) -> Value {
+        let shares = self.shares(arguments, DEEPEST) || self.shares(keywords, DEEPEST);
+        let size = if shares { SHARES } else { 1.0 };
+        self.cells.node(&[Value::Head(Kind::Call, size), callable, arguments, keywords, Value::None])
+    }
+
+    /// True if a container of the file is `value`, in that tuple, or among the arguments of that call.
+    fn shares(&self, value: Value, deepest: u8) -> bool {
+        match self.cells.field(value, 0) {
+            Value::Head(Kind::List | Kind::Dict | Kind::Set, _) => true,
+            Value::Head(Kind::Call, size) => size >= SHARES,
+            Value::Head(Kind::Tuple, _) if deepest > 0 => {
+                let items = self.cells.items(value).unwrap_or_default();
+                items.into_iter().take(MOST_MIXED).any(|item| self.shares(item, deepest.saturating_sub(1)))
+            }
+            _ => false,
+        }
+    }
+
+    /// A call of a function that is not followed: it may have written anything it was given into each container.
+    pub(super) fn escape(&mut self, callable: Value, arguments: Value, keywords: Value) {
+        let is_class = |id| self.names.get(id).is_none_or(|name| looks_like_class(&name.function));
+        if matches!(callable, Value::Global(id) if is_class(id))
+            || !(self.shares(arguments, DEEPEST) || self.shares(keywords, DEEPEST))
+        {
+            return;
+        }
+        let reach = self.reach(&[arguments, keywords]);
+        for container in reach.containers {
+            self.blur(container, &reach.values);
+        }
+    }
+
+    /// Items written into an object: they may go to each container behind it.
+    pub(super) fn may_write(&mut self, object: Value, items: &[Value], pairs: bool) {
+        let shares = match self.cells.kind(object) {
+            Some(Kind::Call) => self.shares(object, DEEPEST) || self.cells.field(object, 4) != Value::None,
+            Some(Kind::Instance) => {
+                self.cells.field(object, 4) != Value::None || self.shares(self.cells.field(object, 2), DEEPEST)
+            }
+            _ => false,
+        };
+        if !shares {
+            return;
+        }
+        for container in self.reach(&[object]).containers {
+            if pairs == (self.cells.kind(container) == Some(Kind::Dict)) {
+                self.cells.extend(container, items.get(..items.len().min(MOST_WALKED)).unwrap_or(items));
+            }
+            self.blur(container, &[]);
+        }
+    }
+
+    /// The objects that the result of a call may be.
+    pub(super) fn may_be(&self, result: Value) -> Vec<Value> {
+        if self.cells.kind(result) != Some(Kind::Call) || self.makes_data(result) {
+            return Vec::new();
+        }
+        let mut objects = self.reach(&[result]).objects;
+        objects.retain(|&object| object != result);
+        objects.truncate(MOST_MIXED);
+        objects
+    }
+
+    /// True if the result of a call may be an imported object that it is given.
+    pub(super) fn may_be_imported(&self, result: Value) -> bool {
+        let gives_back = match self.cells.field(result, 1) {
+            Value::Global(id) => self.names.get(id).is_some_and(|name| {
+                let module = canonical(&name.module);
+                let package = module.split('.').next().unwrap_or_default();
+                GIVING_NAMES.contains(&name.function.as_str())
+                    || GIVING.contains(&package) && !looks_like_class(&name.function)
+            }),
+            _ => true,
+        };
+        self.cells.kind(result) == Some(Kind::Call)
+            && gives_back
+            && self.reach(&[self.cells.field(result, 2)]).values.iter().any(|value| matches!(value, Value::Global(_)))
+    }
+
+    /// Marks a container as one whose items are no longer known, beyond that `values` may be among them.
+    pub(super) fn blur(&mut self, container: Value, values: &[Value]) {
+        let fresh = values.get(..values.len().min(MOST_MIXED)).unwrap_or(values);
+        if fresh.is_empty() && self.cells.any(container, |item| item == Value::Unknown) {
+            return;
+        }
+        let mut items = Vec::with_capacity(fresh.len().saturating_mul(2).saturating_add(2));
+        for &value in fresh.iter().chain([&Value::Unknown]) {
+            if self.cells.kind(container) == Some(Kind::Dict) {
+                items.push(Value::Unknown);
+            }
+            items.push(value);
+        }
+        self.cells.extend(container, &items);
+    }
+
+    fn reach(&self, roots: &[Value]) -> Reach {
+        let (mut left, mut reach) = (roots.to_vec(), Reach::default());
+        let mut seen = std::collections::HashSet::new();
+        while let Some(value) = left.pop() {
+            if let Value::Node(node) = value {
+                if seen.len() >= MOST_WALKED {
+                    break;
+                }
+                if !seen.insert(node) {
+                    continue;
+                }
+            }
+            match self.cells.kind(value) {
+                Some(kind @ (Kind::List | Kind::Dict | Kind::Set | Kind::Tuple)) => {
+                    if kind != Kind::Tuple {
+                        reach.containers.push(value);
+                    }
+                    left.extend(self.cells.kept_items(value).into_iter().take(MOST_WALKED));
+                }
+                Some(Kind::Call | Kind::Instance) => {
+                    if self.called_role(value).is_some_and(is_prepared) {
+                        reach.values.push(value);
+                    } else {
+                        reach.objects.push(value);
+                    }
+                    left.extend(self.states(value).take(MOST_MIXED));
+                    left.extend([self.cells.field(value, 2), self.cells.field(value, 3)]);
+                }
+                _ if matches!(value, Value::Global(_) | Value::Str(_) | Value::Bytes(_) | Value::Computed(_)) => {
+                    reach.values.push(value);
+                }
+                _ => {}
+            }
+        }
+        reach
+    }
+
+    /// True for an object of a class that runs what its state says.
+    pub(super) fn is_watched(&self, object: Value) -> bool {
+        matches!(self.cells.field(object, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| name.watched))
+    }
+
+    /// Remembers a node beyond its cells: what it is must not be forgotten by pushing enough values after it.
+    pub(super) fn pin(&mut self, node: Value) {
+        if let Value::Node(far) = node {
+            if self.pinned.len() < MOST_PINNED {
+                self.pinned.insert(far);
+            } else {
+                self.evidence.dropped =
+                    Some(crate::bytes::Exceeded { what: "objects that hold functions", limit: MOST_PINNED as u64 });
+            }
+        }
+    }
+
+    /// True for a pinned node whose cells are forgotten.
+    pub(super) fn is_lost(&self, value: Value) -> bool {
+        matches!(value, Value::Node(far) if self.cells.kind(value).is_none() && self.pinned.contains(&far))
+    }
+
+    /// States that a pinned object is used whose cells are forgotten.
+    pub(super) fn note_lost(&mut self, value: Value, by: By) {
+        if self.is_lost(value) {
+            self.odd("forgotten-object", by, |_| "its parts stand too far in front".to_owned());
+        }
+    }
+}
+
+/// True for helpers whose results only exist to be called.
+pub(super) const fn is_prepared(role: Role) -> bool {
+    matches!(
+        role,
+        Role::Partial | Role::MethodCaller | Role::AttrGetter | Role::ItemGetter | Role::GetAttr | Role::BoundGetAttr
+    )
+}
