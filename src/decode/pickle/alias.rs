@@ -45,7 +45,7 @@ struct Reach {
     containers: Vec<Value>,
     /// Instances and results of calls.
     objects: Vec<Value>,
-    /// Imported objects, what is prepared to be called, and text.
+    /// Imported objects, and what is prepared to be called.
     values: Vec<Value>,
 }
 
@@ -60,7 +60,7 @@ impl Machine<'_> {
     /// True if a container of the file is `value`, in that tuple, or among the arguments of that call.
     fn shares(&self, value: Value, deepest: u8) -> bool {
         match self.cells.field(value, 0) {
-            Value::Head(Kind::List | Kind::Dict | Kind::Set, _) => true,
+            Value::Head(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator, _) => true,
             Value::Head(Kind::Call, size) => size >= SHARES,
             Value::Head(Kind::Tuple, _) if deepest > 0 => {
                 let items = self.cells.items(value).unwrap_or_default();
@@ -166,6 +166,7 @@ impl Machine<'_> {
                     }
                     left.extend(self.cells.kept_items(value).into_iter().take(MOST_WALKED));
                 }
+                Some(Kind::Iterator) => left.push(self.cells.field(value, 1)),
                 Some(Kind::Call | Kind::Instance) => {
                     if self.called_role(value).is_some_and(is_prepared) {
                         reach.values.push(value);
@@ -175,9 +176,7 @@ impl Machine<'_> {
                     left.extend(self.states(value).take(MOST_MIXED));
                     left.extend([self.cells.field(value, 2), self.cells.field(value, 3)]);
                 }
-                _ if matches!(value, Value::Global(_) | Value::Str(_) | Value::Bytes(_) | Value::Computed(_)) => {
-                    reach.values.push(value);
-                }
+                _ if matches!(value, Value::Global(_)) => reach.values.push(value),
                 _ => {}
             }
         }

@@ -94,8 +94,11 @@ impl Machine<'_> {
             self.feed_items(arguments);
             self.pass_on(arguments, by, depth);
             self.pass_on(keywords, by, depth);
-            self.note_changes(id, arguments);
-            self.escape(callable, arguments, keywords);
+            // It only reads its arguments.
+            if role != Role::UndefinedFunction {
+                self.note_changes(id, arguments);
+                self.escape(callable, arguments, keywords);
+            }
             let node = self.call_node(callable, arguments, keywords);
             if self.names.get(id).is_some_and(|name| name.watched) {
                 self.pin(node);

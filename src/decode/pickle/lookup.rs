@@ -165,7 +165,12 @@ impl Machine<'_> {
                     {
                         self.cells.items(self.cells.field(object, 2))?.first().copied()
                     }
-                    Value::Global(id) if self.names.get(id).is_some_and(|n| is_opaque(n.role)) => None,
+                    Value::Global(id)
+                        if self.cells.kind(object) == Some(Kind::Call)
+                            && self.names.get(id).is_some_and(|n| is_opaque(n.role)) =>
+                    {
+                        None
+                    }
                     Value::Global(id) => {
                         let (module, path) = self.path_of(id)?;
                         let path = [path.as_bytes(), b".", name].concat();

@@ -26,9 +26,9 @@ impl Machine<'_> {
             }) && !self.mentions(state),
             _ => false,
         };
-        // An object out of a container or a call that is not followed may be a distribution.
-        let hidden =
-            !readable && state != Value::None && self.is_hidden(target) && self.cells.kind(state) != Some(Kind::Tuple);
+        // An object out of a container or a call that is not followed may be a distribution. A number is no state of one.
+        let number = matches!(state, Value::None | Value::Bool(_) | Value::Int(_) | Value::Number(_));
+        let hidden = !readable && !number && self.is_hidden(target) && self.cells.kind(state) != Some(Kind::Tuple);
         if distribution && !readable || hidden {
             self.odd("state-code", by, |machine| format!("state of {} cannot be read", machine.show(target)));
             return;

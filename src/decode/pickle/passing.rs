@@ -12,8 +12,18 @@ const MOST_LOOKED_AT: usize = 1024;
 /// Bases of a class that the stream makes.
 const MOST_BASES: usize = 32;
 /// Packages whose objects have no code of their own that the file could choose by asking them.
-const DATA_PACKAGES: [&str; 9] =
-    ["array", "builtins", "collections", "copyreg", "datetime", "decimal", "fractions", "itertools", "numpy"];
+const DATA_PACKAGES: [&str; 10] = [
+    "array",
+    "builtins",
+    "collections",
+    "copyreg",
+    "datetime",
+    "decimal",
+    "fractions",
+    "inspect",
+    "itertools",
+    "numpy",
+];
 
 /// Packages whose functions and classes take data, of which an object is asked for its items, length or text.
 const ASKING: [&str; 29] = [
