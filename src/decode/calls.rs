@@ -1,7 +1,5 @@
 //! What a function is given, all of it: what is shown of a call is cut, and shown is only the first one.
 
-use std::collections::BTreeSet;
-
 use sha2::{Digest as _, Sha256};
 
 /// Calls of one function that are looked at.
@@ -10,7 +8,8 @@ const MOST: u32 = 4096;
 /// The calls of one function, told apart by digests of their arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calls {
-    seen: BTreeSet<[u8; 16]>,
+    /// In order. Most functions are called in one way, for which a tree would take several times the memory.
+    seen: Vec<[u8; 16]>,
     looked: u32,
 }
 
@@ -25,7 +24,9 @@ impl Calls {
         self.looked = self.looked.saturating_add(1);
         let mut digest = [0; 16];
         digest.iter_mut().zip(arguments.finalize()).for_each(|(to, from)| *to = from);
-        self.seen.insert(digest);
+        if let Err(place) = self.seen.binary_search(&digest) {
+            self.seen.insert(place, digest);
+        }
     }
 
     /// A digest of all calls in hexadecimal; empty if there is one whose text, `shown`, says everything.

@@ -1,5 +1,7 @@
 //! What a call that is not followed may do with what it is given: write into its containers, and give one of its
 //! arguments back. What is written into the result is then written into that.
+//!
+//! This module finds what a call can reach, however deep; that it is changed from then on is for [`super::changes`].
 
 use super::machine::{By, Machine};
 use super::names::looks_like_class;
@@ -45,6 +47,8 @@ struct Reach {
     containers: Vec<Value>,
     /// Instances and results of calls.
     objects: Vec<Value>,
+    /// Iterators, and buffers of bytes.
+    others: Vec<Value>,
     /// Imported objects, and what is prepared to be called.
     values: Vec<Value>,
 }
@@ -52,21 +56,22 @@ struct Reach {
 impl Machine<'_> {
     /// The node of a call whose result is not known.
     pub(super) fn call_node(&mut self, callable: Value, arguments: Value, keywords: Value) -> Value {
-        let shares = self.shares(arguments, DEEPEST) || self.shares(keywords, DEEPEST);
+        let shares = self.shares(arguments, DEEPEST) || self.shares(keywords, DEEPEST) || self.makes_buffer(callable);
         let size = if shares { SHARES } else { 1.0 };
         self.cells.node(&[Value::Head(Kind::Call, size), callable, arguments, keywords, Value::None])
     }
 
-    /// True if a container of the file is `value`, in that tuple, or among the arguments of that call.
+    /// True if something of the file that can change is `value`, in that tuple, or among the arguments of that call.
     fn shares(&self, value: Value, deepest: u8) -> bool {
         match self.cells.field(value, 0) {
             Value::Head(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator, _) => true,
             Value::Head(Kind::Call, size) => size >= SHARES,
+            Value::Head(Kind::Instance, _) => self.can_change(value),
             Value::Head(Kind::Tuple, _) if deepest > 0 => {
                 let items = self.cells.items(value).unwrap_or_default();
                 items.into_iter().take(MOST_MIXED).any(|item| self.shares(item, deepest.saturating_sub(1)))
             }
-            _ => false,
+            _ => matches!(value, Value::Bytes(_)) && self.can_change(value),
         }
     }
 
@@ -79,8 +84,16 @@ impl Machine<'_> {
             return;
         }
         let reach = self.reach(&[arguments, keywords]);
-        for container in reach.containers {
+        for &container in &reach.containers {
             self.blur(container, &reach.values);
+        }
+        self.change_behind(&reach);
+    }
+
+    /// What is no container is changed as well.
+    fn change_behind(&mut self, reach: &Reach) {
+        for &value in reach.objects.iter().chain(&reach.others) {
+            self.change(value);
         }
     }
 
@@ -96,12 +109,14 @@ impl Machine<'_> {
         if !shares {
             return;
         }
-        for container in self.reach(&[object]).containers {
+        let reach = self.reach(&[object]);
+        for &container in &reach.containers {
             if pairs == (self.cells.kind(container) == Some(Kind::Dict)) {
                 self.cells.extend(container, items.get(..items.len().min(MOST_WALKED)).unwrap_or(items));
             }
-            self.blur(container, &[]);
+            self.change(container);
         }
+        self.change_behind(&reach);
     }
 
     /// The objects that the result of a call may be.
@@ -131,20 +146,16 @@ impl Machine<'_> {
             && self.reach(&[self.cells.field(result, 2)]).values.iter().any(|value| matches!(value, Value::Global(_)))
     }
 
-    /// Marks a container as one whose items are no longer known, beyond that `values` may be among them.
+    /// A call has got hold of a container and of `values`: they may be among its items, which are no longer known.
     pub(super) fn blur(&mut self, container: Value, values: &[Value]) {
         let fresh = values.get(..values.len().min(MOST_MIXED)).unwrap_or(values);
-        if fresh.is_empty() && self.cells.any(container, |item| item == Value::Unknown) {
-            return;
-        }
-        let mut items = Vec::with_capacity(fresh.len().saturating_mul(2).saturating_add(2));
-        for &value in fresh.iter().chain([&Value::Unknown]) {
-            if self.cells.kind(container) == Some(Kind::Dict) {
-                items.push(Value::Unknown);
-            }
-            items.push(value);
-        }
+        let is_dict = self.cells.kind(container) == Some(Kind::Dict);
+        let items: Vec<Value> = match is_dict {
+            true => fresh.iter().flat_map(|&value| [Value::Unknown, value]).collect(),
+            false => fresh.to_vec(),
+        };
         self.cells.extend(container, &items);
+        self.change(container);
     }
 
     fn reach(&self, roots: &[Value]) -> Reach {
@@ -166,7 +177,10 @@ impl Machine<'_> {
                     }
                     left.extend(self.cells.kept_items(value).into_iter().take(MOST_WALKED));
                 }
-                Some(Kind::Iterator) => left.push(self.cells.field(value, 1)),
+                Some(Kind::Iterator) => {
+                    reach.others.push(value);
+                    left.push(self.cells.field(value, 1));
+                }
                 Some(Kind::Call | Kind::Instance) => {
                     if self.called_role(value).is_some_and(is_prepared) {
                         reach.values.push(value);
@@ -177,6 +191,7 @@ impl Machine<'_> {
                     left.extend([self.cells.field(value, 2), self.cells.field(value, 3)]);
                 }
                 _ if matches!(value, Value::Global(_)) => reach.values.push(value),
+                _ if matches!(value, Value::Bytes(_)) => reach.others.push(value),
                 _ => {}
             }
         }

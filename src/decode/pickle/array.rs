@@ -233,7 +233,7 @@ impl Machine<'_> {
 
     /// The value of a key. Of several that are alike Python keeps the last.
     fn entry(&self, dict: Value, name: &[u8]) -> Option<Value> {
-        let items = self.cells.items(dict).filter(|_| self.cells.kind(dict) == Some(Kind::Dict))?;
+        let items = self.unchanged_items(dict).filter(|_| self.cells.kind(dict) == Some(Kind::Dict))?;
         items.chunks_exact(2).rev().find_map(|pair| match *pair {
             [key, value] if self.name_text(key).as_deref() == Some(name) => Some(value),
             _ => None,

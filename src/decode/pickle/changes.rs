@@ -3,11 +3,14 @@
 //!
 //! Evaluation must not go by what such a value was before. What it is afterwards is not followed: no writer of pickles
 //! computes names, so one that comes out of a changed value counts as unknown.
+//!
+//! Which values a call gets hold of is for [`super::alias`] to say; [`Machine::change`] is the one place where a value
+//! becomes a changed one.
 
 use std::collections::HashSet;
 
 use super::machine::{By, Machine};
-use super::names::{LONGEST_NAME, Name, looks_like_class};
+use super::names::{LONGEST_NAME, Name};
 use super::opcode;
 use super::role::Role;
 use super::value::{Kind, Value};
@@ -35,33 +38,67 @@ const CHANGING: &[&str] = &[
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Places of nodes, and of literals.
-    changed: HashSet<(bool, u64)>,
-    /// Calls that may have used up any iterator.
+    changed: HashSet<u64>,
+    /// What may have used up any iterator, or written into what it goes over.
     count: i32,
+    /// True once there is an iterator.
+    iterators: bool,
 }
 
 impl Changes {
     pub(super) fn clear(&mut self) {
         self.changed.clear();
         self.count = 0;
+        self.iterators = false;
     }
 }
 
-fn place(value: Value) -> Option<(bool, u64)> {
+/// A number of its own for each node and each literal: places have 48 bits.
+fn place(value: Value) -> Option<u64> {
     match value {
-        Value::Node(far) => Some((true, far.get())),
-        Value::Bytes(far) => Some((false, far.get())),
+        Value::Node(far) => Some(far.get() << 1 | 1),
+        Value::Bytes(far) => Some(far.get() << 1),
         _ => None,
     }
 }
 
 impl Machine<'_> {
-    /// From now on `value` is no longer what the stream wrote.
+    /// From now on `value` is no longer what the stream wrote. Who looks at the items of a container meets an unknown one.
     pub(super) fn change(&mut self, value: Value) {
+        let kind = self.cells.kind(value);
+        if !matches!(kind, Some(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator)) && !self.can_change(value) {
+            return;
+        }
+        self.changes.count = self.changes.count.saturating_add(1);
+        let known = self.is_changed(value);
         if let Some(place) = place(value)
             && self.changes.changed.len() < MOST_CHANGED
         {
             self.changes.changed.insert(place);
+        }
+        let is_marked = || known && self.cells.any(value, |item| item == Value::Unknown);
+        match kind {
+            Some(Kind::List | Kind::Set) if !is_marked() => self.cells.extend(value, &[Value::Unknown]),
+            Some(Kind::Dict) if !is_marked() => self.cells.extend(value, &[Value::Unknown; 2]),
+            _ => {}
+        }
+    }
+
+    /// True for what is no container and is changed in place: buffers, and objects that run what their state says.
+    pub(super) fn can_change(&self, value: Value) -> bool {
+        match self.cells.kind(value) {
+            Some(Kind::Call | Kind::Instance) => self.keeps_bytes(value) || self.is_watched(value),
+            _ => self.is_bytearray(value),
+        }
+    }
+
+    /// An opcode has written into a container, over which an iterator may go that was made before.
+    pub(super) fn note_written(&mut self, container: Value, by_key: bool) {
+        if self.changes.iterators {
+            self.changes.count = self.changes.count.saturating_add(1);
+        }
+        if by_key && self.cells.kind(container) == Some(Kind::List) {
+            self.change(container);
         }
     }
 
@@ -72,10 +109,9 @@ impl Machine<'_> {
             && place(value).is_some_and(|place| changed.len() >= MOST_CHANGED || changed.contains(&place))
     }
 
-    /// A call of `name` has got hold of what is among `arguments`.
+    /// A call of `name`, whose result is worked out, changes what is among `arguments` besides.
     pub(super) fn note_changes(&mut self, name: u32, arguments: Value) {
         let changing = |name: &Name| match name.role {
-            Role::Plain => !looks_like_class(&name.function),
             Role::StringMethod => name.function.starts_with("bytearray."),
             _ => CHANGING.contains(&name.function.rsplit('.').next().unwrap_or_default()),
         };
@@ -83,25 +119,20 @@ impl Machine<'_> {
             return;
         }
         for item in self.cells.items(arguments).unwrap_or_default() {
-            let is_node = matches!(
-                self.cells.kind(item),
-                Some(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator | Kind::Call | Kind::Instance)
-            );
-            if is_node || self.is_bytearray(item) {
-                self.change(item);
-                self.changes.count = self.changes.count.saturating_add(1);
-            }
+            self.change(item);
         }
     }
 
     /// True for the literal of a `bytearray`.
     fn is_bytearray(&self, value: Value) -> bool {
-        matches!(value, Value::Bytes(far) if self.extent(far).is_some_and(|(code, _)| code == opcode::BYTEARRAY8))
+        matches!(value, Value::Bytes(far) if self.executed(opcode::BYTEARRAY8)
+            && self.extent(far).is_some_and(|(code, _)| code == opcode::BYTEARRAY8))
     }
 
     /// An iterator over `items`.
     pub(super) fn iterator(&mut self, items: &[Value]) -> Value {
         let list = self.list(items);
+        self.changes.iterators = true;
         self.cells.node(&[Value::Head(Kind::Iterator, 1.0), list, Value::Int(self.changes.count)])
     }
 

@@ -96,7 +96,6 @@ impl Machine<'_> {
             self.pass_on(keywords, by, depth);
             // It only reads its arguments.
             if role != Role::UndefinedFunction {
-                self.note_changes(id, arguments);
                 self.escape(callable, arguments, keywords);
             }
             let node = self.call_node(callable, arguments, keywords);
@@ -387,8 +386,13 @@ impl Machine<'_> {
     fn invoke_method(&mut self, object: Value, name: Value, items: &[Value], by: By) -> Option<Value> {
         let name = self.name_text(name)?;
         match name.as_slice() {
-            b"__getitem__" | b"get" | b"pop" | b"setdefault" if self.is_text(object).is_none() => {
+            b"__getitem__" | b"get" if self.is_text(object).is_none() => {
                 self.item_of(object, items.first().copied()?, by)
+            }
+            b"pop" | b"setdefault" if self.is_text(object).is_none() => {
+                let found = self.item_of(object, items.first().copied()?, by);
+                self.change(object);
+                found
             }
             _ => self.string_method(object, &name, items, by),
         }

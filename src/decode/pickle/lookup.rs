@@ -159,6 +159,8 @@ impl Machine<'_> {
                 if let Some(value) = self.state_entry(object, name) {
                     return Some(value);
                 }
+                // Its methods may be called without it among the arguments.
+                self.change(object);
                 match self.cells.field(object, 1) {
                     Value::Global(id)
                         if self.names.get(id).is_some_and(|n| n.role == Role::Partial) && name == b"func" =>

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::value::{Kind, Value};
 /// Entries that are kept, the first ones: writers number names and shared objects early and fetch those.
-pub(super) const MOST_ENTRIES: u64 = 8 << 20;
+pub(super) const MOST_ENTRIES: u64 = 5 << 20;
 /// Entries that are kept far from the others.
 const MOST_SPARSE: usize = 1 << 18;
 /// Indices this far beyond twice the number of entries go to the map.

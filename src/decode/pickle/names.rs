@@ -11,8 +11,8 @@ use crate::names::{Effect, Given, known};
 /// Names of one stream that are told apart. The largest real pickles import some thousands.
 const MOST_NAMES: usize = 1 << 15;
 /// Bytes of names, and of string arguments, that are kept for one stream.
-pub(super) const MOST_NAME_BYTES: usize = 8 << 20;
-const MOST_TEXT_BYTES: usize = 8 << 20;
+pub(super) const MOST_NAME_BYTES: usize = 4 << 20;
+const MOST_TEXT_BYTES: usize = 4 << 20;
 /// Further uses of the same kind whose offsets are kept.
 const MOST_SITES: usize = 4;
 /// Longest module or attribute path that is kept.

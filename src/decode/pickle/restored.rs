@@ -53,8 +53,13 @@ impl Machine<'_> {
     }
 
     /// True for a buffer or bytes made of the first argument, with the same content.
-    fn keeps_bytes(&self, made: Value) -> bool {
-        let Value::Global(id) = self.cells.field(made, 1) else { return false };
+    pub(super) fn keeps_bytes(&self, made: Value) -> bool {
+        self.makes_buffer(self.cells.field(made, 1))
+    }
+
+    /// True for what makes them.
+    pub(super) fn makes_buffer(&self, callable: Value) -> bool {
+        let Value::Global(id) = callable else { return false };
         self.names.get(id).is_some_and(|name| match name.role {
             Role::Buffer => true,
             Role::Function => name.function == "bytearray",

@@ -370,7 +370,9 @@ fn other(module: &str, function: &str) -> Role {
         ("numpy.random._pickle", "__generator_ctor" | "__randomstate_ctor") => forward(1, Pass::Before),
         ("torch._tensor" | "torch.tensor", "_rebuild_from_type_v2") => forward(0, Pass::SpreadLater),
         ("torch._tensor" | "torch.tensor", "_rebuild_from_type") => forward(0, Pass::SpreadLater),
-        ("jax._src.array", "_reconstruct_array") => forward(0, Pass::Spread),
+        ("jax._src.array", "_reconstruct_array") | ("numba.core.types.abstract", "_type_reconstructor") => {
+            forward(0, Pass::Spread)
+        }
         ("collections", "deque" | "Counter" | "OrderedDict" | "ChainMap" | "UserDict" | "UserList" | "UserString")
         | ("array", "array")
         | ("numpy" | "numpy.core.multiarray" | "numpy._core.multiarray", "array" | "asarray" | "asanyarray")

@@ -316,6 +316,7 @@ impl Machine<'_> {
             Some(kind @ (Kind::List | Kind::Dict | Kind::Set)) => {
                 self.evidence.writes_elsewhere |= kind == Kind::List && matches!(by.code, op::SETITEM | op::SETITEMS);
                 self.cells.extend(target, self.stack.get(split..).unwrap_or_default());
+                self.note_written(target, matches!(by.code, op::SETITEM | op::SETITEMS));
                 self.check_size(target, by);
                 self.stack.truncate(split);
             }

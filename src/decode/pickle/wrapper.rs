@@ -48,6 +48,9 @@ impl Machine<'_> {
         if !self.is_bare_instance(target) {
             return Err("it is not made by NEWOBJ without arguments");
         }
+        if self.is_changed(target) {
+            return Err("something may have changed it before its state is set");
+        }
         if self.cells.field(self.cells.field(target, 4), 2) != Value::None {
             return Err("its state is set more than once");
         }
