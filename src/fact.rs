@@ -241,9 +241,10 @@ facts! {
 
     /// Machine code or a script, confirmed by its structure.
     Executable "executable" match form key [form, place] {
-        /// `pe`, `elf`, `macho`, `wasm`, `java-class`, `dex`, `shell-script`, `batch-script`, `powershell-script`.
+        /// `pe`, `elf`, `macho`, `wasm`, `java-class`, `dex`, `python-bytecode`, `shell-script`, `batch-script`,
+        /// `powershell-script`.
         form: &'a str,
-        /// `whole` (the input itself), `carved` (inside other data), `trailing`.
+        /// `whole` (the input itself), `carved` (inside other data).
         place: &'a str,
         /// Architecture, interpreter or kind, where the header names it.
         detail: &'a str,
@@ -287,7 +288,8 @@ facts! {
     Text "text" match text key [slot, text] {
         /// The text, capped.
         text: &'a str,
-        /// Where it stands: `pickle-string`, `metadata`, `member-name`, `argument` (of a call).
+        /// Where it stands: `pickle-string`, `metadata`, `argument` (of a call), `member-name` (of members with
+        /// characters that do not show, and of no others).
         slot: &'a str,
     }
 

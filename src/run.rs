@@ -245,29 +245,7 @@ impl Run<'_> {
             notes: plan.notes,
             rules: Vec::new(),
         };
-        let mut names = BTreeSet::new();
-        let mut ignored = HashSet::new();
-        for one in scanned {
-            report.issues.extend(one.findings);
-            fixed.extend(one.fixed);
-            report.errors.extend(one.errors);
-            report.notes.extend(one.note);
-            if one.ignored {
-                report.files_ignored += 1;
-                ignored.insert(one.coverage.path);
-                continue;
-            }
-            if one.coverage.status != Status::Skipped {
-                report.files_scanned += 1;
-                report.bytes_scanned = report.bytes_scanned.saturating_add(one.coverage.bytes);
-            }
-            if let Some(asset) = &one.asset {
-                names.extend(asset.contains.iter().chain([&asset.format]).filter(|name| *name != "unknown").cloned());
-            }
-            report.coverage.push(one.coverage);
-            report.assets.extend(one.asset);
-        }
-        report.scanner_names = names.into_iter().collect();
+        let ignored = add(&mut report, scanned, &mut fixed);
         sort(&mut report.issues);
         sort(&mut fixed);
         report.coverage.sort_by(|a, b| a.path.cmp(&b.path));
@@ -286,6 +264,34 @@ impl Run<'_> {
         }
         report
     }
+}
+
+/// Adds what was scanned to the report, and gives the paths of files that turned out to be no models.
+fn add(report: &mut Report, scanned: Vec<Scanned>, fixed: &mut Vec<Finding>) -> HashSet<String> {
+    let mut names = BTreeSet::new();
+    let mut ignored = HashSet::new();
+    for one in scanned {
+        report.issues.extend(one.findings);
+        fixed.extend(one.fixed);
+        report.errors.extend(one.errors);
+        report.notes.extend(one.note);
+        if one.ignored {
+            report.files_ignored += 1;
+            ignored.insert(one.coverage.path);
+            continue;
+        }
+        if one.coverage.status != Status::Skipped {
+            report.files_scanned += 1;
+            report.bytes_scanned = report.bytes_scanned.saturating_add(one.coverage.bytes);
+        }
+        if let Some(asset) = &one.asset {
+            names.extend(asset.contains.iter().chain([&asset.format]).filter(|name| *name != "unknown").cloned());
+        }
+        report.coverage.push(one.coverage);
+        report.assets.extend(one.asset);
+    }
+    report.scanner_names = names.into_iter().collect();
+    ignored
 }
 
 /// What the hits of an outcome are worth. `former`: the path before the change; `base`: it is the version before.

@@ -200,6 +200,12 @@ impl fmt::Debug for Input {
     }
 }
 
+/// Bytes in hexadecimal, as digests are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::bytes::hex;
 use crate::run::Memory;
 
 /// Largest entry; the findings of one file.
@@ -118,8 +119,7 @@ fn is_key(text: &str) -> bool {
 }
 
 fn checksum(key: &str, text: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(key.as_bytes()).chain_update(text).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::new().chain_update(key.as_bytes()).chain_update(text).finalize())
 }
 
 #[cfg(unix)]

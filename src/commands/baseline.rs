@@ -191,18 +191,9 @@ fn write(file: &Path, entries: &[SuppressEntry]) -> anyhow::Result<()> {
 
 /// One entry.
 fn table(entry: &SuppressEntry) -> String {
-    let fields = [
-        ("rule", entry.rule.as_deref()),
-        ("path", entry.path.as_ref().map(PathGlob::as_str)),
-        ("fingerprint", entry.fingerprint.as_deref()),
-        ("sha256", entry.sha256.as_deref()),
-        ("finding", entry.finding.as_deref()),
-        ("reason", entry.reason.as_deref()),
-        ("owner", entry.owner.as_deref()),
-    ];
-    let set = fields.into_iter().filter_map(|(key, value)| Some(format!("{key} = {}\n", toml_string(value?))));
+    let texts = entry.texts().map(|(key, text)| format!("{key} = {}\n", toml_string(text)));
     let day = entry.expires.map(|day| format!("expires = {day}\n"));
-    std::iter::once("[[suppress]]\n".to_owned()).chain(set).chain(day).collect()
+    std::iter::once("[[suppress]]\n".to_owned()).chain(texts).chain(day).collect()
 }
 
 /// What could not be read may hold anything: the job is not done.

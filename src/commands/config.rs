@@ -171,25 +171,15 @@ fn glob(entry: &Sourced<PathGlob>) -> (String, String) {
 
 /// A code alone, or an inline table.
 fn suppression(entry: &SuppressEntry) -> String {
-    let expires = entry.expires.map(|date| date.to_string());
-    let fields = [
-        ("rule", entry.rule.as_deref()),
-        ("path", entry.path.as_ref().map(PathGlob::as_str)),
-        ("fingerprint", entry.fingerprint.as_deref()),
-        ("sha256", entry.sha256.as_deref()),
-        ("finding", entry.finding.as_deref()),
-        ("reason", entry.reason.as_deref()),
-        ("expires", expires.as_deref()),
-        ("owner", entry.owner.as_deref()),
-    ];
-    let set: Vec<_> = fields.into_iter().filter_map(|(key, value)| Some((key, quoted(value?)))).collect();
-    match set.as_slice() {
-        [("rule", code)] => code.clone(),
-        set => {
-            let parts: Vec<String> = set.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-            format!("{{ {} }}", parts.join(", "))
-        }
+    let day = entry.expires.map(|day| format!("expires = {day}"));
+    if day.is_none()
+        && let Some(code) = &entry.rule
+        && entry.texts().count() == 1
+    {
+        return quoted(code);
     }
+    let texts = entry.texts().map(|(key, text)| format!("{key} = {}", quoted(text)));
+    format!("{{ {} }}", texts.chain(day).collect::<Vec<_>>().join(", "))
 }
 
 /// A TOML string.

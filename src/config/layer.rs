@@ -76,6 +76,22 @@ impl SuppressEntry {
             source,
         }
     }
+
+    /// The texts that are set, by their keys, in the order in which files have them. `expires` is not among them: in TOML
+    /// it is no text.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("rule", self.rule.as_deref()),
+            ("path", self.path.as_ref().map(PathGlob::as_str)),
+            ("fingerprint", self.fingerprint.as_deref()),
+            ("sha256", self.sha256.as_deref()),
+            ("finding", self.finding.as_deref()),
+            ("reason", self.reason.as_deref()),
+            ("owner", self.owner.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, text)| Some((key, text?)))
+    }
 }
 
 /// An entry of `[ignore]`: rules that do not count for some files.

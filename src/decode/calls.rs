@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::bytes::hex;
+
 /// Calls of one function that are looked at.
 const MOST: u32 = 4096;
 
@@ -36,6 +38,6 @@ impl Calls {
             return String::new();
         }
         let all = self.seen.iter().fold(Sha256::new(), Sha256::chain_update);
-        all.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex(all.finalize().get(..16).unwrap_or_default())
     }
 }

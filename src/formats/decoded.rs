@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{Halt, Scan};
-use crate::bytes::{Exceeded, Input, ReadAt, Spool};
+use crate::bytes::{Exceeded, Input, ReadAt, Spool, hex};
 use crate::decode::codec::{self, Aside, Codec, Outcome};
 
 /// A ratio alarms only above this many decoded bytes: small sparse files compress as well.
@@ -94,7 +94,7 @@ pub(super) fn digest(scan: &Scan<'_>, codec: Codec, source: &dyn ReadAt) -> Resu
     })?;
     match spent {
         Some(exceeded) => Err(exceeded.into()),
-        None => Ok(outcome.ended.then(|| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())),
+        None => Ok(outcome.ended.then(|| hex(&hash.finalize()))),
     }
 }
 

@@ -27,6 +27,7 @@ pub use software::COMPONENT as SOFTWARE;
 pub use stop::{Stop, Stops};
 
 use crate::bytes::{Budget, Exceeded, Input, InputName, Malformed, ReadError, Stream};
+use crate::escape;
 use crate::fact::{Fact, Location, Sink, Span};
 
 /// Declares the modules of the formats and the table of their records, in order of preference for detection.
@@ -207,6 +208,11 @@ impl<'a> Scan<'a> {
     /// The limit on members or on depth is reached.
     pub fn child(&mut self, input: Input) -> Result<(), Halt> {
         self.budget.take_member()?;
+        if let Some(name) =
+            input.name.members.last().filter(|name| !name.is_ascii() && name.chars().any(escape::is_hidden))
+        {
+            self.whole(Fact::Text { text: name, slot: "member-name" });
+        }
         let limit = self.budget.limits().depth;
         if input.depth() as u64 > limit {
             return Err(Exceeded { what: "levels of nesting", limit }.into());

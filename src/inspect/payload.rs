@@ -8,7 +8,7 @@ use aho_corasick::packed;
 use sha2::{Digest, Sha256};
 
 use super::executable::{self, Executable, MAGICS};
-use crate::bytes::{Budget, Exceeded, ReadAt};
+use crate::bytes::{Budget, Exceeded, ReadAt, hex};
 
 /// Bytes fetched at a time: fits the second-level cache, so that the search reads what the digest has just read.
 const CHUNK: usize = 256 << 10;
@@ -87,7 +87,7 @@ pub fn pass(source: &dyn ReadAt, budget: &Budget) -> Result<Payload, PassError> 
         kept = tail;
         budget.check_time()?;
     }
-    payload.sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    payload.sha256 = hex(&hash.finalize());
     Ok(payload)
 }
 

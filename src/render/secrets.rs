@@ -10,7 +10,13 @@ use crate::report::{Report, Text};
 /// Two paths that differ only in what is hidden are told apart by a number, for consumers take equal paths for one file.
 pub fn hide(report: &mut Report) {
     let mut shown: HashMap<String, String> = HashMap::new();
+    // Another file may have the name that a hidden one would get.
     let mut taken: HashSet<String> = HashSet::new();
+    report.each_text(&mut |kind, text| {
+        if kind == Text::Path && !taken.contains(text) {
+            taken.insert(text.clone());
+        }
+    });
     report.each_text(&mut |kind, text| {
         if kind == Text::Prose {
             return;

@@ -68,23 +68,8 @@ impl Report {
         }
         let Tool { name: _, version, rules_digest, names_digest } = tool;
         lines([version, rules_digest, names_digest].into_iter().chain(errors).chain(notes).chain(scanner_names), visit);
-        for RuleInfo {
-            code: _,
-            name: _,
-            title,
-            severity: _,
-            why,
-            fix,
-            cwe: _,
-            atlas: _,
-            refs: _,
-            precision: _,
-            prisma: _,
-        } in rules
-        {
-            visit(Text::Line, title);
-            visit(Text::Prose, why);
-            visit(Text::Prose, fix);
+        for rule in rules {
+            of_rule(rule, visit);
         }
     }
 }
@@ -175,6 +160,14 @@ fn of_suppression_state(state: &mut SuppressionState, visit: &mut Visit<'_>) {
         visit(Text::Member, glob);
     }
     lines([source, place].into_iter().chain([expires, reason, owner].into_iter().flatten()), visit);
+}
+
+fn of_rule(rule: &mut RuleInfo, visit: &mut Visit<'_>) {
+    let RuleInfo { code: _, name: _, title, severity: _, why, fix, cwe: _, atlas: _, refs: _, precision: _, prisma: _ } =
+        rule;
+    visit(Text::Line, title);
+    visit(Text::Prose, why);
+    visit(Text::Prose, fix);
 }
 
 fn of_map(map: &mut Map<String, Value>, visit: &mut Visit<'_>) {

@@ -67,6 +67,26 @@ struct Open<'r> {
 }
 
 impl Open<'_> {
+    /// Takes what another occurrence adds.
+    fn repeat(&mut self, clause: &Clause, view: &View<'_>, location: &Location<'_>, related: Vec<String>) {
+        if self.hit.offsets.len() < MAX_OFFSETS {
+            self.hit.offsets.extend(location.span.map(|span| span.offset));
+        }
+        self.note_unknown(view);
+        self.note_evidence(view);
+        // The worst occurrence speaks for all.
+        if clause.severity > self.hit.severity && self.names.is_none() {
+            self.hit.severity = clause.severity;
+            self.hit.message = message(clause, view);
+            self.hit.details = details(view);
+        }
+        for code in related {
+            if !self.hit.related.contains(&code) {
+                self.hit.related.push(code);
+            }
+        }
+    }
+
     /// Keeps a name on no list, for the entry that would allow it.
     fn note_unknown(&mut self, view: &View<'_>) {
         let (Fact::Global { module, function, .. }, Some(entry)) = (view.fact, view.global) else { return };
@@ -215,25 +235,10 @@ impl<'r> Judge<'r> {
         let slot = (location.name.clone(), clause.rule, evidence);
         if let Some(open) = self.seen.get(&slot).and_then(|&index| self.open.get_mut(index)) {
             open.hit.occurrences = open.hit.occurrences.saturating_add(count);
-            if open.hit.offsets.len() < MAX_OFFSETS {
-                open.hit.offsets.extend(location.span.map(|span| span.offset));
-            }
             if let Some(names) = open.names.as_mut().filter(|names| names.len() < MAX_HITS) {
                 names.insert(name);
             }
-            open.note_unknown(view);
-            open.note_evidence(view);
-            // The worst occurrence speaks for all.
-            if clause.severity > open.hit.severity && open.names.is_none() {
-                open.hit.severity = clause.severity;
-                open.hit.message = message(clause, view);
-                open.hit.details = details(view);
-            }
-            for code in related {
-                if !open.hit.related.contains(&code) {
-                    open.hit.related.push(code);
-                }
-            }
+            open.repeat(clause, view, location, related);
             return;
         }
         let Some(index) = self.room(clause.severity) else { return };

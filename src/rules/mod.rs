@@ -27,6 +27,7 @@ pub use matcher::{Hit, Judge};
 pub use set::Set;
 pub use watch::Watchlist;
 
+use crate::bytes::hex;
 use crate::fact::Kind;
 use crate::finding::Severity;
 use crate::names::NamesTable;
@@ -254,8 +255,7 @@ impl RuleSet {
         for text in [ROWS, NamesTable::shipped().digest].into_iter().chain(set::texts()) {
             hash.update(text.as_bytes());
         }
-        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{hex}")
+        format!("sha256:{}", hex(&hash.finalize()))
     }
 
     fn clauses(&self, kind: Kind) -> &[Clause] {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::bytes::{InputName, ReadAt};
+use crate::bytes::{InputName, ReadAt, hex};
 use crate::fact::Span;
 use crate::finding::Severity;
 use crate::report::{Asset, Coverage, Status};
@@ -70,10 +70,6 @@ pub(super) fn digest(source: &dyn ReadAt) -> Option<String> {
         offset += got as u64;
     }
     Some(hex(&hash.finalize()))
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An outcome worth keeping, as text.

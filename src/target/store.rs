@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use md5::{Digest as _, Md5};
 
 use super::pointer::{self, MAX_DVC, Pointer, System};
+use crate::bytes::hex;
 
 /// The stores that belong to one place on the disk.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +122,7 @@ fn annex_folders(key: &str) -> [String; 2] {
         LETTERS.get(index).copied().map_or('0', char::from)
     };
     let mixed = format!("{}{}/{}{}", letter(1), letter(0), letter(3), letter(2));
-    let hex: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(digest.get(..3).unwrap_or_default());
     let (first, second) = hex.split_at(3);
     [mixed, format!("{first}/{second}")]
 }
@@ -180,7 +181,7 @@ pub(super) fn sha256(path: &Path) -> std::io::Result<String> {
         hash.update(bytes);
         offset += got as u64;
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// One setting of a file in git's ini syntax, the last one given.

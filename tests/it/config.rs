@@ -440,7 +440,7 @@ fn show_prints_what_is_in_force_as_a_configuration() {
     ]
     suppress = [
         "S710",                                  # .modelaudit.toml:1:13
-        { rule = "S101", path = "a/*.pkl", reason = 'it "is" ours', expires = "2030-01-31" }, # .modelaudit.toml:1:21
+        { rule = "S101", path = "a/*.pkl", reason = 'it "is" ours', expires = 2030-01-31 }, # .modelaudit.toml:1:21
     ]
 
     [ignore]

@@ -312,6 +312,27 @@ fn the_users_lists_decide_the_level() {
     expect(global("mine", "run", "REDUCE"), "S206", Low, "S201");
 }
 
+/// The words by which rows choose facts of a kind.
+fn words(kind: &str) -> BTreeSet<&'static str> {
+    let clauses = shipped().rules().iter().flat_map(|rule| &rule.on).filter(|clause| clause.fact == kind);
+    clauses.flat_map(|clause| &clause.matches).map(String::as_str).collect()
+}
+
+#[test]
+fn files_of_rows_list_the_words_that_rows_use() {
+    for (file, kind) in [("s2-pickle", "opcode"), ("s4-files", "member"), ("s9-integrity", "structure")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/rules/{file}.toml"));
+        let text = std::fs::read_to_string(path).expect("a readable file");
+        let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).collect();
+        let head = head.join(" ");
+        let (_, listed) = head.split_once(&format!(" in {kind} facts:")).expect("a vocabulary");
+        let (listed, _) = listed.split_once('.').expect("an end");
+        let listed: BTreeSet<&str> = listed.split([' ', ',', ';', '(', ')']).collect();
+        let missing: Vec<&str> = words(kind).into_iter().filter(|word| !listed.contains(word)).collect();
+        assert_eq!(missing, [""; 0], "not in the vocabulary of {file}.toml");
+    }
+}
+
 #[test]
 fn every_effect_of_a_pickle_has_its_rule() {
     let table = [
@@ -326,6 +347,8 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("invalid-name", "GLOBAL", "S206", High),
         ("confusable-name", "GLOBAL", "S605", Medium),
         ("build-on-import", "BUILD", "S207", Medium),
+        ("function-planted", "SETITEM", "S207", High),
+        ("state-computed", "BUILD", "S207", High),
         ("build-dunder", "BUILD", "S207", Medium),
         ("build-from-unsafe", "BUILD", "S207", Medium),
         ("state-code", "BUILD", "S207", Critical),
@@ -345,11 +368,14 @@ fn every_effect_of_a_pickle_has_its_rule() {
         ("stack-underflow", "POP", "S216", High),
         ("hidden-stream", "STOP", "S216", High),
         ("mark-padding", "MARK", "S216", High),
+        ("forgotten-object", "BINGET", "S216", High),
         ("odd-array", "BUILD", "S216", High),
     ];
     let dormant =
         Fact::Dormant { module: "posix", function: "system", call: "", calls: "", arguments: "", protocol: 4 };
     expect(dormant, "S213", Low, "");
+    let beside = ["item-write-on-tensor"];
+    assert_eq!(table.iter().map(|row| row.0).chain(beside).collect::<BTreeSet<_>>(), words("opcode"));
     for (effect, opcode, code, severity) in table {
         expect(Fact::Opcode { effect, opcode, detail: "", stream: 0 }, code, severity, "");
     }
@@ -380,7 +406,13 @@ fn every_anomaly_of_a_member_has_its_rule() {
         ("device", "S415", High),
         ("special-permission", "S415", High),
         ("crc-mismatch", "S416", High),
+        ("layer-escape", "S417", High),
+        ("digest-mismatch", "S1223", High),
+        ("external-storage", "S1116", High),
+        ("external-data", "S1116", Low),
+        ("external-data-outside", "S1116", High),
     ];
+    assert_eq!(table.iter().map(|row| row.0).collect::<BTreeSet<_>>(), words("member"));
     for (anomaly, code, severity) in table {
         expect(Fact::Member { anomaly, member: "m", container: "zip", detail: "" }, code, severity, "");
     }
@@ -406,7 +438,10 @@ fn every_anomaly_of_a_structure_has_its_rule() {
         ("missing-storage", "S909", High, ""),
         ("second-format", "S907", Medium, ""),
         ("polyglot", "S908", High, ""),
+        ("pickled-payload", "S1127", High, ""),
+        ("native-payload", "S1127", High, ""),
     ];
+    assert_eq!(table.iter().map(|row| row.0).collect::<BTreeSet<_>>(), words("structure"));
     for (anomaly, code, severity, related) in table {
         let fact = Fact::Structure { anomaly, format: "safetensors", detail: "d", bytes: 0 };
         expect(fact, code, severity, related);
@@ -427,8 +462,9 @@ fn every_form_of_executable_has_its_rule() {
         ("java-class", "S1123", High),
         ("dex", "S1123", High),
     ];
+    assert_eq!(table.iter().map(|row| row.0).collect::<BTreeSet<_>>(), words("executable"));
     for (form, code, severity) in table {
-        for place in ["whole", "carved", "trailing"] {
+        for place in ["whole", "carved"] {
             expect(Fact::Executable { form, place, detail: "" }, code, severity, "");
         }
     }

@@ -15,6 +15,8 @@ export GIT_CONFIG_GLOBAL=$work/gitconfig GIT_CONFIG_NOSYSTEM=1
 git config --global user.name A
 git config --global user.email a@example.org
 git config --global init.defaultBranch main
+# The clone may belong to another user than the one who runs this, as in containers.
+git config --global safe.directory '*'
 unset CI GITHUB_ACTIONS GITLAB_CI TF_BUILD
 
 git clone --quiet --depth=1 "file://$root" "$work/hooks"

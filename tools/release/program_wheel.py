@@ -52,6 +52,10 @@ def field(file, name):
     return found.group(1)
 
 
+def digest(content):
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
 def pack(source, folder):
     """A wheel of the program for the system that runs this. Equal programs give equal wheels."""
     name, version = field("pyproject.toml", "name"), field("Cargo.toml", "version")
@@ -69,7 +73,6 @@ def pack(source, folder):
         (f"{info}/METADATA", 0o644, metadata.encode()),
         (f"{info}/WHEEL", 0o644, wheel.encode()),
     ]
-    digest = lambda content: base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     record = "".join(f"{path},sha256={digest(content)},{len(content)}\n" for path, _, content in files)
     files.append((f"{info}/RECORD", 0o644, f"{record}{info}/RECORD,,\n".encode()))
     result = f"{stem}-py3-none-{platform}.whl"

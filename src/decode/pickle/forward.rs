@@ -47,28 +47,20 @@ impl Machine<'_> {
                 let mut rest = many.into_iter();
                 let Some(mut result) = initial.or_else(|| rest.next()) else { return Outcome::resolved(None) };
                 for item in rest {
-                    let arguments = self.cells.tuple(&[result, item]);
-                    result = self.invoke(function, arguments, Value::None, by, deeper);
+                    result = self.spread(function, &[result, item], by, deeper);
                 }
                 Some(result)
             }
-            (Pass::Before, _) => {
-                let arguments = self.cells.tuple(items.get(..callee).unwrap_or_default());
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
-            }
+            (Pass::Before, _) => Some(self.spread(function, items.get(..callee).unwrap_or_default(), by, deeper)),
             (Pass::SpreadLater, _) => {
                 let later = items.get(callee.saturating_add(2)).copied().unwrap_or(Value::Unknown);
                 let many = self.iterate(later).unwrap_or_default();
-                let arguments = self.cells.tuple(&many);
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
+                Some(self.spread(function, &many, by, deeper))
             }
-            (Pass::Spread, Some(many)) => {
-                let arguments = self.cells.tuple(&many);
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
-            }
+            (Pass::Spread, Some(many)) => Some(self.spread(function, &many, by, deeper)),
             (Pass::Rest, _) => {
-                let arguments = self.cells.tuple(items.get(callee.saturating_add(1)..).unwrap_or_default());
-                Some(self.invoke(function, arguments, Value::None, by, deeper))
+                let rest = items.get(callee.saturating_add(1)..).unwrap_or_default();
+                Some(self.spread(function, rest, by, deeper))
             }
             _ => {
                 self.invoke(function, Value::Unknown, Value::None, by, deeper);
@@ -76,6 +68,12 @@ impl Machine<'_> {
             }
         };
         if resolved { Outcome::resolved(value) } else { Outcome { value, arguments: "unresolved" } }
+    }
+
+    /// Calls `function` with `arguments` by position.
+    fn spread(&mut self, function: Value, arguments: &[Value], by: By, depth: u8) -> Value {
+        let arguments = self.cells.tuple(arguments);
+        self.invoke(function, arguments, Value::None, by, depth)
     }
 
     /// Calls `function` with each of `many`, beside what `others` have at the same place.

@@ -56,14 +56,7 @@ impl Machine<'_> {
                     None | Some(Value::None) => b" \t\r\n\x0b\x0c".to_vec(),
                     Some(&set) => self.whole(set)?,
                 };
-                let keep = |byte: &u8| !set.contains(byte);
-                let first = if method == b"rstrip" { 0 } else { text.iter().position(keep).unwrap_or(text.len()) };
-                let last = if method == b"lstrip" {
-                    text.len()
-                } else {
-                    text.iter().rposition(keep).map_or(0, |at| at.saturating_add(1))
-                };
-                text.get(first..last.max(first))?.to_vec()
+                strip(&text, &set, method != b"rstrip", method != b"lstrip")?.to_vec()
             }
             b"removeprefix" => text.strip_prefix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
             b"removesuffix" => text.strip_suffix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
@@ -252,22 +245,18 @@ impl Machine<'_> {
             // What is made of bytes that can change is not followed.
             "bytearray" => self.make_bytes(items, by).and(None),
             "bytes" => self.make_bytes(items, by),
-            "list" | "tuple" | "set" | "frozenset" | "reversed" => {
+            "list" => self.sequence(first).map(|values| self.list(&values)),
+            "tuple" => self.sequence(first).map(|values| self.cells.tuple(&values)),
+            "set" | "frozenset" => {
+                let values = self.sequence(first)?;
+                let set = self.cells.container(Kind::Set);
+                self.cells.extend(set, &values);
+                Some(set)
+            }
+            "reversed" => {
                 let mut values = self.sequence(first)?;
-                match function.as_str() {
-                    "reversed" => {
-                        values.reverse();
-                        return Some(self.iterator(&values));
-                    }
-                    "tuple" => return Some(self.cells.tuple(&values)),
-                    "set" | "frozenset" => {
-                        let set = self.cells.container(Kind::Set);
-                        self.cells.extend(set, &values);
-                        return Some(set);
-                    }
-                    _ => {}
-                }
-                Some(self.list(&values))
+                values.reverse();
+                Some(self.iterator(&values))
             }
             // The next of several depends on how many were taken before.
             "next" if items.len() == 1 && self.cells.kind(first?) == Some(Kind::Iterator) => {
@@ -438,6 +427,14 @@ impl Machine<'_> {
             _ => Outcome::resolved(None),
         }
     }
+}
+
+/// Text without the bytes of `set` at its left or right end.
+fn strip<'t>(text: &'t [u8], set: &[u8], left: bool, right: bool) -> Option<&'t [u8]> {
+    let keep = |byte: &u8| !set.contains(byte);
+    let first = if left { text.iter().position(keep).unwrap_or(text.len()) } else { 0 };
+    let end = text.iter().rposition(keep).map_or(0, |at| at.saturating_add(1));
+    text.get(first..if right { end.max(first) } else { text.len() })
 }
 
 /// Text with every occurrence of `from` replaced, within [`LONGEST`].

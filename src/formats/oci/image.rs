@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::FORMAT;
-use crate::bytes::{Exceeded, Input, Role};
+use crate::bytes::{self, Exceeded, Input, Role};
 use crate::decode::tar::{Kind, is_header};
 use crate::fact::Fact;
 use crate::formats::archive_tar::Container;
@@ -229,7 +229,7 @@ fn verify(scan: &mut Scan<'_>, input: &Input, algorithm: &str, hex: &str, size: 
         return Ok(());
     }
     let (_, found) = digest(scan, &*input.source)?;
-    let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = bytes::hex(&found);
     if found != hex {
         state(scan, "digest-mismatch", &name, &format!("manifest {hex}, content {found}"));
     }
