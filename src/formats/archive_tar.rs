@@ -63,8 +63,12 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
     container.audit(scan)?;
     container.state_package(scan);
-    container.finish(scan)
+    container.finish(scan, |_, _, _| Role::Unknown)
 }
+
+/// Says in which role a member is handed over that a format has not opened itself. It gets the member's position and its
+/// bytes.
+type Choose = Box<dyn FnMut(&mut Scan<'_>, usize, &Input) -> Role>;
 
 /// An archive while its members are handed out.
 pub struct Container {
@@ -144,24 +148,28 @@ impl Container {
         });
     }
 
-    /// Hands over each member that was not opened before, and the regions outside all members. Waits between portions
-    /// until what was handed over has been read.
+    /// Hands over each member that was not opened before, in the role that `choose` gives it, and the regions outside
+    /// all members. Waits between portions until what was handed over has been read.
     ///
     /// # Errors
     /// A limit or I/O; damage that ends the archive, or no end. A broken member is recorded and does not stop the
     /// others.
-    pub fn finish(self, scan: &mut Scan<'_>) -> Result<(), Halt> {
+    pub fn finish(
+        self,
+        scan: &mut Scan<'_>,
+        choose: impl FnMut(&mut Scan<'_>, usize, &Input) -> Role + 'static,
+    ) -> Result<(), Halt> {
         for &(at, length) in &self.archive.regions {
             scan.leave("<suffix>", at, length);
         }
-        self.go_on(scan, 0)
+        self.go_on(scan, 0, Box::new(choose))
     }
 
     /// Hands one opened member over, unless it lies too deep.
     ///
     /// # Errors
     /// A limit on the whole input.
-    pub fn give(&mut self, scan: &mut Scan<'_>, input: Input, role: Role) -> Result<(), Halt> {
+    fn give(&mut self, scan: &mut Scan<'_>, input: Input, role: Role) -> Result<(), Halt> {
         match decoded::too_deep(scan, &input) {
             Some(exceeded) => {
                 self.too_deep.get_or_insert(exceeded);
@@ -172,17 +180,18 @@ impl Container {
     }
 
     /// Goes on with member `n`.
-    fn go_on(mut self, scan: &mut Scan<'_>, mut n: usize) -> Result<(), Halt> {
+    fn go_on(mut self, scan: &mut Scan<'_>, mut n: usize, mut choose: Choose) -> Result<(), Halt> {
         let mut portion = Portion::default();
         while n < self.archive.entries.len() {
             if portion.is_full() {
-                scan.later(Box::new(move |scan| self.go_on(scan, n)));
+                scan.later(Box::new(move |scan| self.go_on(scan, n, choose)));
                 return Ok(());
             }
             let untaken = !self.taken.contains(&n);
             if let Some(input) = if untaken { self.open(scan, n)? } else { None } {
                 portion.add(&input);
-                self.give(scan, input, Role::Unknown)?;
+                let role = choose(scan, n, &input);
+                self.give(scan, input, role)?;
             }
             n = n.saturating_add(1);
         }

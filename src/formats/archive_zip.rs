@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use super::decoded::{self, Portion};
 use super::pickle::{self, is_pickle};
-use super::{Format, FormatKind, Halt, Probe, Scan, archive_tar, compressed, pytorch_legacy, software};
+use super::{Format, FormatKind, Halt, Probe, Scan, archive_tar, compressed, pytorch, pytorch_legacy, software};
 use crate::bytes::{Budget, Exceeded, Input, Limits, Malformed, Role};
 use crate::decode::tar::Header;
 use crate::decode::zip::{Archive, Entry, Region, RegionKind};
@@ -54,6 +54,16 @@ pub(super) fn directory(probe: &Probe<'_>) -> Option<u64> {
     memchr::memmem::rfind(probe.tail(), b"PK\x05\x06")?;
     let (directory, close) = Archive::directory_and_close(&*probe.input.source)?;
     (close == probe.input.len() || !is_held(probe, directory, close)).then_some(directory)
+}
+
+/// Bytes of the central directory that are searched from its front; its end is searched too.
+const DIRECTORY_HEAD: usize = 256 << 10;
+
+/// Does the central directory hold one of `names`, as far as detection looks at it?
+pub(super) fn lists(probe: &Probe<'_>, names: &[&str]) -> bool {
+    let Some(at) = identify(probe).then(|| directory(probe)).flatten() else { return false };
+    let hold = |bytes: &[u8]| names.iter().any(|name| memchr::memmem::find(bytes, name.as_bytes()).is_some());
+    hold(&probe.read(at, DIRECTORY_HEAD)) || hold(pytorch::directory_tail(probe, at))
 }
 
 /// Does the archive from its first record to `close` lie in what another format of the file hands on? Lenient readers

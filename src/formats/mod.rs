@@ -56,6 +56,7 @@ formats! {
     pytorch_tar,
     archive_tar,
     oci,
+    oci_zip,
     archive_7z,
     archive_cpio,
     archive_ar,

@@ -22,7 +22,7 @@ use super::pytorch_legacy::sources;
 use super::pytorch::storage::item_size;
 use super::region::undescribed;
 use super::{Format, FormatKind, Halt, Probe, Scan};
-use crate::bytes::{Malformed, Stream};
+use crate::bytes::{Malformed, Role, Stream};
 use crate::decode::tar::{BLOCK, Header};
 use crate::fact::Fact;
 
@@ -72,7 +72,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     if let (Some(keys), Some(object)) = (keys, object) {
         missing(scan, &keys, &storages, &object);
     }
-    container.finish(scan)
+    container.finish(scan, |_, _, _| Role::Unknown)
 }
 
 /// Reads the member that the loader gets by `name`.

@@ -33,16 +33,9 @@ const RECORD: &str = ".dist-info/RECORD";
 /// The digits of Base64 in its form for URLs.
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Bytes of the central directory that are searched from its front; its end is searched too.
-const DIRECTORY_HEAD: usize = 256 << 10;
-
 fn identify(probe: &Probe<'_>) -> bool {
-    if probe.input.name.extension() != "whl" || !archive_zip::identify(probe) {
-        return false;
-    }
-    let Some(at) = archive_zip::directory(probe) else { return false };
-    let holds = |bytes: &[u8]| memchr::memmem::find(bytes, RECORD.as_bytes()).is_some();
-    (holds(&probe.read(at, DIRECTORY_HEAD)) || holds(pytorch::directory_tail(probe, at)))
+    probe.input.name.extension() == "whl"
+        && archive_zip::lists(probe, &[RECORD])
         && !pytorch::identify(probe)
         && !pytorch_export::identify(probe)
 }

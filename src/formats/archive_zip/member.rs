@@ -63,7 +63,10 @@ impl Container {
     }
 
     /// Member `n` decoded by `header`, nothing stated; None if it cannot be decoded.
-    pub(super) fn peek(&mut self, scan: &Scan<'_>, n: usize, header: Header) -> Result<Option<Input>, Halt> {
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn peek(&mut self, scan: &Scan<'_>, n: usize, header: Header) -> Result<Option<Input>, Halt> {
         let Some(entry) = self.archive.entries.get(n).filter(|entry| entry.local.is_some()).cloned() else {
             return Ok(None);
         };

@@ -4,38 +4,45 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::FORMAT;
-use crate::bytes::{self, Exceeded, Input, Role};
-use crate::decode::tar::{Kind, is_header};
+use super::blob::Plan;
+use super::{MOST_BLOBS, MOST_JSON, media, state};
+use crate::bytes::{Exceeded, Input};
 use crate::fact::Fact;
-use crate::formats::archive_tar::Container;
-use crate::formats::duplicates::digest;
-use crate::formats::{Halt, Scan, compressed, decoded, member_path};
+use crate::formats::{Halt, Scan, member_path};
 
-/// Largest manifest or configuration that is followed; registries take no larger one.
-const MOST_JSON: usize = 4 << 20;
-/// Blobs that the manifests of one archive may name.
-const MOST_BLOBS: usize = 100_000;
-/// Media types of layers that are root file systems.
-const ROOT_LAYERS: [&str; 2] = ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
+/// Letters and digits of the longest digest, that of SHA-512.
+const MOST_DIGITS: usize = 128;
 /// Annotations that name the file which a blob becomes.
 const FILE_NAMES: [&str; 2] = ["org.opencontainers.image.title", "org.cncf.model.filepath"];
+/// Media types of what KitOps packed a Kitfile as.
+const KIT_CONFIG: &str = "application/vnd.kitops.modelkit.config.";
+/// Parts of a Kitfile that are lists of files.
+const KIT_LISTS: [&str; 5] = ["/model/parts", "/code", "/datasets", "/docs", "/prompts"];
 /// The annotation with the header that such a file would have in a TAR archive.
 const FILE_HEADER: &str = "org.cncf.model.file.metadata+json";
 
-/// An image while its blobs are followed.
-pub(super) struct Image<'c> {
-    container: &'c mut Container,
+/// Reads a member, nothing stated.
+type Peek<'p> = &'p mut dyn FnMut(&Scan<'_>, usize) -> Result<Option<Input>, Halt>;
+
+/// Members of the archive that holds an image.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Members with data by name, the one that readers take of each.
+    pub members: HashMap<Vec<u8>, usize>,
+    /// Names of links: `docker save` once wrote a layer that occurs twice as a link to the first one.
+    pub links: HashSet<Vec<u8>>,
+}
+
+/// An image while its manifests are followed.
+pub(super) struct Image<'p> {
+    names: Names,
+    peek: Peek<'p>,
     /// Prefix of all names.
     root: String,
-    /// Names of links: `docker save` once wrote a layer that occurs twice as a link to the first one.
-    links: HashSet<Vec<u8>>,
-    /// Members by name, the last of each.
-    members: HashMap<Vec<u8>, usize>,
     /// Names of blobs that were looked at.
     seen: HashSet<String>,
-    /// Layers whose unpacked content was checked against a digest.
-    unpacked: HashSet<(usize, String)>,
+    /// What was found out.
+    pub(super) plan: Plan,
 }
 
 /// What names a blob.
@@ -49,21 +56,15 @@ enum From {
     Layer,
 }
 
-impl<'c> Image<'c> {
-    pub(super) fn new(container: &'c mut Container, root: String) -> Self {
-        let named = container.archive.entries.iter().enumerate().filter(|(_, entry)| entry.kind.has_data());
-        let plain = |name: &[u8]| name.strip_prefix(b"./").unwrap_or(name).to_vec();
-        let members = named.map(|(n, entry)| (plain(&entry.name), n)).collect();
-        let linked = container.archive.entries.iter();
-        let linked = linked.filter(|entry| matches!(entry.kind, Kind::SymbolicLink | Kind::HardLink));
-        let links = linked.map(|entry| plain(&entry.name)).collect();
-        Self { container, root, links, members, seen: HashSet::new(), unpacked: HashSet::new() }
+impl<'p> Image<'p> {
+    pub(super) fn new(names: Names, root: String, peek: Peek<'p>) -> Self {
+        Self { names, peek, root, seen: HashSet::new(), plan: Plan::default() }
     }
 
     /// Follows what the index and the list of `docker save` name.
     pub(super) fn read(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
         let mut pending = Vec::new();
-        if let Some((_, mut index)) = self.json(scan, "index.json")? {
+        if let Some(mut index) = self.json(scan, "index.json")? {
             push(&mut pending, &mut index, "manifests", From::Index);
         }
         while let Some((descriptor, from)) = pending.pop() {
@@ -84,30 +85,27 @@ impl<'c> Image<'c> {
         self.docker(scan)
     }
 
-    /// Checks the layers of a manifest against the digests that its configuration lists of their unpacked contents.
+    /// Notes the digests that the configuration of a manifest lists of the unpacked contents of its layers.
     fn unpacked(&mut self, scan: &mut Scan<'_>, manifest: &Value) -> Result<(), Halt> {
         let blob = |descriptor: &Value| {
             let (algorithm, hex) = descriptor.get("digest")?.as_str()?.split_once(':')?;
             (is_word(algorithm) && is_word(hex)).then(|| format!("blobs/{algorithm}/{hex}"))
         };
         let Some(name) = manifest.get("config").and_then(blob) else { return Ok(()) };
-        let Some((_, config)) = self.json(scan, &name)? else { return Ok(()) };
+        let Some(config) = self.json(scan, &name)? else { return Ok(()) };
         let ids = config.pointer("/rootfs/diff_ids").and_then(Value::as_array).into_iter().flatten();
         let layers = manifest.get("layers").and_then(Value::as_array).into_iter().flatten();
         for (layer, id) in layers.zip(ids.map(|id| id.as_str().unwrap_or_default())) {
             scan.budget.take_work(64)?;
             let media_type = layer.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-            let Some(n) = blob(layer).filter(|_| is_root(media_type)).and_then(|name| self.position(&name)) else { continue };
-            if let Some(input) = self.container.peek(scan, n)
-                && self.unpacked.insert((n, id.to_owned()))
-            {
-                verify_unpacked(scan, &input, id)?;
+            if let Some(n) = blob(layer).filter(|_| media::is_root(media_type)).and_then(|name| self.position(&name)) {
+                self.plan.expect_unpacked(n, id)?;
             }
         }
         Ok(())
     }
 
-    /// Checks the blob that a descriptor names and hands it over; the document, if it is one that names others.
+    /// Notes what a descriptor says of its blob; the document, if it is one that names others.
     fn blob(&mut self, scan: &mut Scan<'_>, descriptor: &Value, from: From) -> Result<Option<Value>, Halt> {
         let text = |key: &str| descriptor.get(key).and_then(Value::as_str).unwrap_or_default();
         let (digest, media_type) = (text("digest"), text("mediaType"));
@@ -131,29 +129,36 @@ impl<'c> Image<'c> {
             }
             return Ok(None);
         };
-        let Some(input) = self.container.open(scan, n)? else { return Ok(None) };
-        verify(scan, &input, algorithm, hex, descriptor.get("size").and_then(Value::as_u64))?;
-        let document = match from {
-            From::Index => parse(scan, &input)?,
-            From::Config | From::Layer => None,
-        };
-        let role = if from == From::Layer && is_root(media_type) { Role::Layer } else { Role::Unknown };
-        self.container.give(scan, input, role)?;
-        Ok(document)
+        self.plan.expect(n, algorithm, hex, descriptor.get("size").and_then(Value::as_u64));
+        let named = FILE_NAMES.iter().any(|key| descriptor.pointer("/annotations").is_some_and(|all| all.get(key).is_some()));
+        self.plan.promise(n, media_type, named);
+        if from == From::Layer && media::is_root(media_type) {
+            self.plan.expect_root(n);
+        }
+        let kit = from == From::Config && media_type.starts_with(KIT_CONFIG);
+        if from != From::Index && !kit {
+            return Ok(None);
+        }
+        let Some(document) = self.json(scan, &name)? else { return Ok(None) };
+        if kit {
+            kit_paths(scan, &document);
+            return Ok(None);
+        }
+        Ok(Some(document))
     }
 
     /// Follows `manifest.json`, which `docker save` writes: configurations and layers by name.
     fn docker(&mut self, scan: &mut Scan<'_>) -> Result<(), Halt> {
-        let Some((_, Value::Array(images))) = self.json(scan, "manifest.json")? else { return Ok(()) };
+        let Some(Value::Array(images)) = self.json(scan, "manifest.json")? else { return Ok(()) };
         for image in &images {
             let config = image.get("Config").and_then(Value::as_str).unwrap_or_default();
             let mut ids = Vec::new();
-            if let Some((input, document)) = self.json(scan, config)? {
+            if let Some(document) = self.json(scan, config)? {
                 // The name is the digest.
                 let file = config.rsplit('/').next().unwrap_or_default();
                 let hex = file.strip_suffix(".json").unwrap_or(file);
-                if hex.len() == 64 && is_word(hex) && self.seen.insert(config.to_owned()) {
-                    verify(scan, &input, "sha256", hex, None)?;
+                if let Some(n) = self.position(config).filter(|_| hex.len() == 64 && is_word(hex)) {
+                    self.plan.expect(n, "sha256", hex, None);
                 }
                 let listed = document.pointer("/rootfs/diff_ids").and_then(Value::as_array);
                 ids.extend(listed.into_iter().flatten().map(|id| id.as_str().unwrap_or_default().to_owned()));
@@ -167,37 +172,31 @@ impl<'c> Image<'c> {
         Ok(())
     }
 
-    /// Hands over a layer that is named by its path. `id`: the digest of the layer once it is decompressed.
+    /// Notes a layer that is named by its path. `id`: the digest of the layer once it is decompressed.
     fn docker_layer(&mut self, scan: &mut Scan<'_>, layer: &str, id: Option<&str>) -> Result<(), Halt> {
         if let Some(why) = member_path::escape(layer) {
             state(scan, "path-traversal", layer, why);
             return Ok(());
         }
-        if !self.seen.insert(layer.to_owned()) {
-            return Ok(());
-        }
         let Some(n) = self.position(layer) else {
-            if !self.links.contains(format!("{}{layer}", self.root).as_bytes()) {
+            if !self.names.links.contains(format!("{}{layer}", self.root).as_bytes()) {
                 scan.whole(Fact::Unresolved { pointer: "docker-save layer", object: layer });
             }
             return Ok(());
         };
-        let Some(input) = self.container.open(scan, n)? else { return Ok(()) };
-        if let Some(id) = id {
-            verify_unpacked(scan, &input, id)?;
-        }
-        self.container.give(scan, input, Role::Layer)
+        self.plan.saved_layer(n);
+        id.map_or(Ok(()), |id| self.plan.expect_unpacked(n, id))
     }
 
     /// A member that is a document.
-    fn json(&mut self, scan: &mut Scan<'_>, name: &str) -> Result<Option<(Input, Value)>, Halt> {
+    fn json(&mut self, scan: &mut Scan<'_>, name: &str) -> Result<Option<Value>, Halt> {
         let Some(n) = self.position(name) else { return Ok(None) };
-        let Some(input) = self.container.peek(scan, n) else { return Ok(None) };
-        Ok(parse(scan, &input)?.map(|document| (input, document)))
+        let Some(input) = (self.peek)(scan, n)? else { return Ok(None) };
+        parse(scan, &input)
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.get(format!("{}{name}", self.root).as_bytes()).copied()
+        self.names.members.get(format!("{}{name}", self.root).as_bytes()).copied()
     }
 }
 
@@ -214,46 +213,8 @@ fn parse(scan: &mut Scan<'_>, input: &Input) -> Result<Option<Value>, Halt> {
         scan.halt(&Exceeded { what: "bytes of one manifest", limit: MOST_JSON as u64 }.into());
         return Ok(None);
     }
+    scan.budget.take_work(input.len().div_ceil(64))?;
     Ok(serde_json::from_slice(&input.read(0, MOST_JSON)?).ok())
-}
-
-/// States that a blob is not the one that its digest was made of.
-fn verify(scan: &mut Scan<'_>, input: &Input, algorithm: &str, hex: &str, size: Option<u64>) -> Result<(), Halt> {
-    let name = input.name.innermost().to_owned();
-    if let Some(size) = size.filter(|size| *size != input.len()) {
-        state(scan, "digest-mismatch", &name, &format!("size: manifest {size}, content {}", input.len()));
-        return Ok(());
-    }
-    if algorithm != "sha256" {
-        scan.unread(input.name.clone(), "a digest that is not SHA-256 was not checked", true);
-        return Ok(());
-    }
-    let (_, found) = digest(scan, &*input.source)?;
-    let found = bytes::hex(&found);
-    if found != hex {
-        state(scan, "digest-mismatch", &name, &format!("manifest {hex}, content {found}"));
-    }
-    Ok(())
-}
-
-/// States that a layer does not unpack to the content that `id` is the digest of. A layer that is a TAR archive is
-/// unpacked already. What breaks off, and what is packed in another way, is left to the reader of the layer.
-fn verify_unpacked(scan: &mut Scan<'_>, input: &Input, id: &str) -> Result<(), Halt> {
-    let Some((algorithm, hex)) = id.split_once(':') else { return Ok(()) };
-    let head = input.read(0, 512)?;
-    let Some(codec) = compressed::codec(&head, &*input.source) else {
-        return if is_header(&head) { verify(scan, input, algorithm, hex, None) } else { Ok(()) };
-    };
-    if algorithm != "sha256" {
-        scan.unread(input.name.clone(), "a digest that is not SHA-256 was not checked", true);
-        return Ok(());
-    }
-    let Some(found) = decoded::digest(scan, codec, &*input.source)? else { return Ok(()) };
-    if found != hex {
-        let name = input.name.innermost().to_owned();
-        state(scan, "digest-mismatch", &name, &format!("unpacked: configuration {hex}, content {found}"));
-    }
-    Ok(())
 }
 
 /// States what the annotations of a layer make of its file once it is unpacked.
@@ -280,15 +241,18 @@ fn annotations(scan: &mut Scan<'_>, descriptor: &Value, digest: &str) {
     }
 }
 
-fn is_root(media_type: &str) -> bool {
-    ROOT_LAYERS.iter().any(|prefix| media_type.starts_with(prefix))
+/// States the files of a Kitfile that unpacking would write outside of its folder.
+fn kit_paths(scan: &mut Scan<'_>, kit: &Value) {
+    let lists = KIT_LISTS.iter().filter_map(|list| kit.pointer(list)).filter_map(Value::as_array);
+    for part in kit.get("model").into_iter().chain(lists.flatten()) {
+        let Some(path) = part.get("path").and_then(Value::as_str) else { continue };
+        if let Some(why) = member_path::escape(path) {
+            state(scan, "path-traversal", path, &format!("{why}, in the Kitfile"));
+        }
+    }
 }
 
 /// Letters and digits, which cannot lead anywhere in a path.
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-fn state(scan: &mut Scan<'_>, anomaly: &'static str, member: &str, detail: &str) {
-    scan.whole(Fact::Member { anomaly, member, container: FORMAT.name, detail });
+    (1..=MOST_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
