@@ -14,7 +14,7 @@ use crate::formats::{Halt, Scan, member_path};
 const MOST_DIGITS: usize = 128;
 /// Annotations that name the file which a blob becomes.
 const FILE_NAMES: [&str; 2] = ["org.opencontainers.image.title", "org.cncf.model.filepath"];
-/// Media types of what KitOps packed a Kitfile as.
+/// Media types of what `KitOps` packed a Kitfile as.
 const KIT_CONFIG: &str = "application/vnd.kitops.modelkit.config.";
 /// Parts of a Kitfile that are lists of files.
 const KIT_LISTS: [&str; 5] = ["/model/parts", "/code", "/datasets", "/docs", "/prompts"];
