@@ -411,6 +411,8 @@ fn every_anomaly_of_a_member_has_its_rule() {
         ("external-storage", "S1116", High),
         ("external-data", "S1116", Low),
         ("external-data-outside", "S1116", High),
+        ("media-type", "S901", Low),
+        ("media-type-code", "S901", High),
     ];
     assert_eq!(table.iter().map(|row| row.0).collect::<BTreeSet<_>>(), words("member"));
     for (anomaly, code, severity) in table {
