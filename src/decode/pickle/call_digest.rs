@@ -8,10 +8,12 @@ use super::value::{Kind, Value};
 /// Values of one call that are looked at. What is shared counts wherever it stands.
 const MOST_VALUES: usize = 4096;
 /// What all calls of one stream may cost: bytes of strings, and so many for each value.
-pub(super) const MOST_DIGESTED: usize = 64 << 20;
+pub(super) const MOST_DIGESTED: usize = 16 << 20;
 const VALUE: usize = 64;
 /// Bytes of a string that are taken at a time.
 const PORTION: usize = 64 << 10;
+/// Longer strings are data, arrays above all: only their length, their beginning and their end are taken in.
+const LONGEST: u64 = 1 << 20;
 
 impl Machine<'_> {
     /// Everything that a call is given. Where that is too much, so much of it; that it was too much is part of it.
@@ -80,16 +82,22 @@ impl Machine<'_> {
             return hash.update(text);
         };
         hash.update(extent.len.to_le_bytes());
-        let (mut at, mut rest) = (extent.at, extent.len);
+        let end = PORTION as u64;
+        let parts = match extent.len > LONGEST {
+            true => [(extent.at, end), (extent.at.saturating_add(extent.len.saturating_sub(end)), end)],
+            false => [(extent.at, extent.len), (extent.at, 0)],
+        };
         let mut portion = Vec::new();
-        while rest > 0 {
-            let want = usize::try_from(rest).unwrap_or(PORTION).min(PORTION);
-            portion.clear();
-            if !self.pay(want) || !self.reader.copy(at, want, &mut portion) {
-                return hash.update(b"more");
+        for (mut at, mut rest) in parts {
+            while rest > 0 {
+                let want = usize::try_from(rest).unwrap_or(PORTION).min(PORTION);
+                portion.clear();
+                if !self.pay(want) || !self.reader.copy(at, want, &mut portion) {
+                    return hash.update(b"more");
+                }
+                hash.update(&portion);
+                (at, rest) = (at.saturating_add(want as u64), rest.saturating_sub(want as u64));
             }
-            hash.update(&portion);
-            (at, rest) = (at.saturating_add(want as u64), rest.saturating_sub(want as u64));
         }
     }
 }
