@@ -1,4 +1,5 @@
-//! Everything that a call is given, for a digest: structure, numbers, names, and strings to their end.
+//! Everything that a call is given, for a digest: structure, numbers, names, and strings; of those that are as long as
+//! arrays only length, beginning and end.
 
 use sha2::{Digest as _, Sha256};
 

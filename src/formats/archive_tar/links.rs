@@ -49,9 +49,9 @@ impl Links {
         if self.targets.is_empty() || path.len() > LONGEST_PATH {
             return false;
         }
-        let mut todo: Vec<&str> = path.rsplit('/').chain(folder.rsplit('/')).collect();
+        let mut pending: Vec<&str> = path.rsplit('/').chain(folder.rsplit('/')).collect();
         let (mut place, mut hops, mut steps) = (Vec::new(), 0_u32, 0_usize);
-        while let Some(part) = todo.pop() {
+        while let Some(part) = pending.pop() {
             steps = steps.saturating_add(1);
             if steps > MOST_PARTS || hops > MOST_HOPS {
                 return false;
@@ -69,7 +69,7 @@ impl Links {
                 if target.starts_with('/') {
                     return false;
                 }
-                todo.extend(target.rsplit('/'));
+                pending.extend(target.rsplit('/'));
             }
         }
         false
