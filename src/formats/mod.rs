@@ -135,15 +135,6 @@ impl From<crate::decode::Stop> for Halt {
     }
 }
 
-impl From<crate::decode::tar::Stop> for Halt {
-    fn from(stop: crate::decode::tar::Stop) -> Self {
-        match stop {
-            crate::decode::tar::Stop::Read(error) => error.into(),
-            crate::decode::tar::Stop::Limit(exceeded) => exceeded.into(),
-        }
-    }
-}
-
 /// The rest of a format's work on one input, to be done when the nested inputs handed back so far have been read.
 pub type Rest = Box<dyn FnOnce(&mut Scan<'_>) -> Result<(), Halt>>;
 

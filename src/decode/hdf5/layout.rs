@@ -107,7 +107,7 @@ impl File<'_> {
         let (dimensions, class) = (cursor.u8()?, cursor.u8()?);
         cursor.skip(5)?;
         let address = if class == 0 { None } else { self.address(cursor)? };
-        let lengths = (0..dimensions).map(|_| cursor.u32_le().map(u64::from)).collect::<Result<Vec<u64>, _>>()?;
+        let lengths = lengths(cursor, dimensions, 4)?;
         match class {
             0 => {
                 let len = u64::from(cursor.u32_le()?);
@@ -130,8 +130,7 @@ impl File<'_> {
             2 => {
                 let dimensions = cursor.u8()?;
                 let address = self.address(cursor)?;
-                let lengths =
-                    (0..dimensions).map(|_| cursor.u32_le().map(u64::from)).collect::<Result<Vec<u64>, _>>()?;
+                let lengths = lengths(cursor, dimensions, 4)?;
                 Ok(chunked(lengths, Index::Tree1, address))
             }
             _ => Ok(Storage::Unknown),
@@ -154,7 +153,7 @@ impl File<'_> {
 
     fn chunked_4(&self, cursor: &mut Cursor<'_>) -> Result<Storage, Stop> {
         let (flags, dimensions, width) = (cursor.u8()?, cursor.u8()?, cursor.u8()?);
-        let lengths = (0..dimensions).map(|_| super::uint(cursor, width)).collect::<Result<Vec<u64>, _>>()?;
+        let lengths = lengths(cursor, dimensions, width)?;
         let index = match cursor.u8()? {
             1 if flags & 2 != 0 => Index::Single(Some((self.length(cursor)?, cursor.u32_le()?))),
             1 => Index::Single(None),
@@ -194,6 +193,11 @@ impl File<'_> {
 fn compact(cursor: &mut Cursor<'_>) -> Result<Storage, Stop> {
     let len = u64::from(cursor.u16_le()?);
     Ok(Storage::Whole(Range { at: cursor.offset(), len }))
+}
+
+/// The lengths of a chunk, in numbers of `width` bytes.
+fn lengths(cursor: &mut Cursor<'_>, dimensions: u8, width: u8) -> Result<Vec<u64>, Malformed> {
+    (0..dimensions).map(|_| super::uint(cursor, width)).collect()
 }
 
 /// The last length is that of an element in bytes.

@@ -17,7 +17,8 @@ pub use sparse::{Expanded, Piece};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::bytes::{Budget, Exceeded, Malformed, ReadAt, ReadError};
+use crate::bytes::{Budget, Exceeded, Malformed, ReadAt};
+use crate::decode::Stop;
 use extended::Extended;
 
 /// Bytes of a block: a header is one, and data is padded to whole ones.
@@ -28,23 +29,6 @@ const MAX_ENTRIES: usize = 200_000;
 const MAX_NAMES: u64 = 32 << 20;
 /// Bytes that are searched for headers behind the end or behind damage.
 const MAX_SEARCH: u64 = 64 << 20;
-
-/// Why reading an archive stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum Stop {
-    /// The bytes break the format, or the source failed.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A limit was reached.
-    #[error(transparent)]
-    Limit(#[from] Exceeded),
-}
-
-impl From<std::io::Error> for Stop {
-    fn from(error: std::io::Error) -> Self {
-        Self::Read(error.into())
-    }
-}
 
 /// How a member is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

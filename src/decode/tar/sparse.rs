@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::BLOCK;
 use super::header::pieces;
-use super::{BLOCK, Stop};
 use crate::bytes::{ReadAt, Stream};
+use crate::decode::Stop;
 
 /// Pieces of one file.
 pub(super) const MAX_PIECES: usize = 100_000;
