@@ -126,3 +126,21 @@ fn data_behind_the_last_pickle_is_said_and_padding_is_not() {
     assert_eq!(behind(b"\n"), Vec::<String>::new());
     assert_eq!(behind(&[0; 512]), Vec::<String>::new());
 }
+
+#[test]
+fn every_mechanism_of_the_page_has_fixtures_that_are_found() {
+    let page = std::fs::read_to_string(fixtures::root().join("docs/pickle-mechanisms.md")).unwrap();
+    let families = families();
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut count = 0;
+    for row in rows {
+        for path in row.split('`').skip(1).step_by(2) {
+            let (family, file) = path.split_once('/').unwrap();
+            let family = families.iter().find(|known| known.name == family).unwrap_or_else(|| panic!("{path}"));
+            let fixture = family.fixtures.iter().find(|known| known.file == file).unwrap_or_else(|| panic!("{path}"));
+            assert!(!fixture.expect.is_empty(), "{path} is found by nothing");
+        }
+        count += 1;
+    }
+    assert!(count >= 55, "{count}");
+}

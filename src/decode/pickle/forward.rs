@@ -44,11 +44,9 @@ impl Machine<'_> {
             }
             (Pass::Fold, Some(many)) => {
                 let initial = items.get(callee.saturating_add(2)).copied();
-                let mut rest = many.into_iter();
-                let Some(mut result) = initial.or_else(|| rest.next()) else { return Outcome::resolved(None) };
-                for item in rest {
-                    result = self.spread(function, &[result, item], by, deeper);
-                }
+                let Some(result) = self.fold(function, many, initial, by, deeper) else {
+                    return Outcome::resolved(None);
+                };
                 Some(result)
             }
             (Pass::Before, _) => Some(self.spread(function, items.get(..callee).unwrap_or_default(), by, deeper)),
@@ -68,6 +66,28 @@ impl Machine<'_> {
             }
         };
         if resolved { Outcome::resolved(value) } else { Outcome { value, arguments: "unresolved" } }
+    }
+
+    /// Calls the first of `items` with the second, and gives the result the states behind them.
+    pub(super) fn rebuild(&mut self, items: &[Value], by: By, depth: u8) -> Outcome {
+        let made = self.forward(0, Pass::Spread, items, by, depth);
+        let Some(mut object) = made.value else { return made };
+        for &state in items.iter().skip(2).take(2).filter(|&&state| state != Value::None) {
+            // Arrays have no such function in their attributes. Following one from here could lead back here.
+            if !self.hooks(object, b"__setstate__").is_empty() {
+                self.odd("unresolved-callable", by, |machine| machine.describe_call(object, state).0);
+                return Outcome::unresolved();
+            }
+            object = self.restore(object, state, by).unwrap_or(object);
+        }
+        Outcome { value: Some(object), ..made }
+    }
+
+    /// Calls `function` with the result so far and each of `many`; None if there is nothing to begin with.
+    fn fold(&mut self, function: Value, many: Vec<Value>, initial: Option<Value>, by: By, depth: u8) -> Option<Value> {
+        let mut rest = many.into_iter();
+        let first = initial.or_else(|| rest.next())?;
+        Some(rest.fold(first, |result, item| self.spread(function, &[result, item], by, depth)))
     }
 
     /// Calls `function` with `arguments` by position.

@@ -185,6 +185,7 @@ impl Machine<'_> {
                 self.ask(items, keywords, by, depth)
             }
             Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
+            Role::Rebuild => self.rebuild(items, by, depth),
             Role::Keyed(place) => self.keyed(place, items, keywords, by, depth),
             Role::Instance => {
                 if let Value::Global(class) = item(0) {
@@ -289,6 +290,7 @@ impl Machine<'_> {
             }
             Role::Locate => Outcome::of(self.locate(items, by)),
             Role::TypeByName => Outcome::of(self.type_by_name(item(0), by)),
+            Role::ClassByName => Outcome::of(self.class_by_name(item(2), item(0), by)),
             Role::AddExtension => self.add_extension(items),
             _ => return None,
         })

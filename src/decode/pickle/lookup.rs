@@ -319,8 +319,16 @@ impl Machine<'_> {
         if text == b"PartialType" {
             return Some(self.name(b"functools", b"partial", naming));
         }
-        let in_types = text.ends_with(b"Type");
+        let in_types = text.ends_with(b"Type") || matches!(text.as_slice(), b"SimpleNamespace" | b"GenericAlias");
         Some(self.name(if in_types { b"types" } else { b"builtins" }, &text, naming))
+    }
+
+    /// The class of that name in a module, which is imported.
+    pub(super) fn class_by_name(&mut self, module: Value, name: Value, by: By) -> Option<Value> {
+        self.note_computed(&[module, name], by);
+        let (module, name) = (self.name_text(module)?, self.name_text(name)?);
+        let naming = self.naming(by, "resolve_name");
+        Some(self.name(&module, &name, naming))
     }
 
     /// `add_extension(module, name, code)`.

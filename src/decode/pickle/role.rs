@@ -42,7 +42,7 @@ pub enum Role {
     ImportModule,
     /// `resolve_name("module:path")` and relatives.
     Locate,
-    /// `partial(function, arguments…)`.
+    /// `partial(function, arguments…)`, `MethodType(function, object)`.
     Partial,
     /// Calls one of its arguments.
     Forward {
@@ -69,6 +69,8 @@ pub enum Role {
     ClassMaker,
     /// `_builtin_type(name)`, `_load_type(name)`: a type of the module `types`.
     TypeByName,
+    /// `_create_namedtuple(name, fields, module)`: a class of that module.
+    ClassByName,
     /// `str.join` and relatives: a method called through its class.
     StringMethod,
     /// `chr`, `str`, `bytes`, `list`, `reversed`…: evaluated by the name.
@@ -97,6 +99,8 @@ pub enum Role {
     Buffer,
     /// Opens a file; the mode decides.
     Open,
+    /// `_create_array(function, arguments, state[, attributes])`: calls the function, then sets the state of the result.
+    Rebuild,
     /// Makes a container out of the items of its arguments: an object among them runs its own code.
     Container,
     /// Reads a file if the argument in this place names one.
@@ -307,7 +311,7 @@ fn library(module: &str, function: &str) -> Role {
             Role::LoadText(TextLoader::Jsonpickle)
         }
         ("yaml" | "ruamel.yaml", name) if name.contains("load") => Role::LoadText(TextLoader::Yaml),
-        ("types", "MethodType") => forward(0, Pass::Rest),
+        ("types", "MethodType") => Role::Partial,
         ("types", "new_class") => Role::ClassMaker,
         ("copyreg", "_reconstructor") => Role::Instance,
         ("copyreg", "__newobj__") => Role::NewObj,
@@ -329,7 +333,9 @@ fn library(module: &str, function: &str) -> Role {
             Role::ImportModule
         }
         ("dill._dill", "_get_attr" | "_getattribute") => Role::GetAttr,
-        ("dill._dill", "_create_type" | "_create_namedtuple" | "_create_class")
+        ("dill._dill", "_create_array") => Role::Rebuild,
+        ("dill._dill", "_create_namedtuple") => Role::ClassByName,
+        ("dill._dill", "_create_type" | "_create_class")
         | (
             "cloudpickle.cloudpickle" | "cloudpickle",
             "_make_skeleton_class" | "_make_skeleton_enum" | "_rehydrate_skeleton_class" | "_make_dict_keys",

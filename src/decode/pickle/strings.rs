@@ -17,6 +17,8 @@ const LONGEST: usize = 1 << 20;
 const ENCODED_AT_ONCE: usize = 4096;
 /// Fields of a template that are looked at.
 const MOST_FIELDS: usize = 64;
+/// Parts of a text, or items of an iterable, that are told apart.
+const MOST_PARTS: usize = 4096;
 /// Bytes that a call asks for at which it counts as exhaustion.
 const HUGE: i64 = 1 << 30;
 
@@ -53,9 +55,15 @@ impl Machine<'_> {
                 .collect(),
             b"strip" | b"lstrip" | b"rstrip" => {
                 let set = match items.first() {
+                    // Text counts the separators of information among blanks.
+                    None | Some(Value::None) if is_text => b" \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f".to_vec(),
                     None | Some(Value::None) => b" \t\r\n\x0b\x0c".to_vec(),
                     Some(&set) => self.whole(set)?,
                 };
+                // Characters, not bytes, are compared, and others are blank too.
+                if is_text && !(text.is_ascii() && set.is_ascii()) {
+                    return None;
+                }
                 strip(&text, &set, method != b"rstrip", method != b"lstrip")?.to_vec()
             }
             b"removeprefix" => text.strip_prefix(argument(self, 0)?.as_slice()).unwrap_or(&text).to_vec(),
@@ -76,20 +84,24 @@ impl Machine<'_> {
             b"decode" => return self.decode(object, items.first().copied().unwrap_or(Value::Unknown)),
             b"__getitem__" => return self.string_item(object, *items.first()?),
             b"__mul__" | b"__rmul__" => Self::repeat(&text, *items.first()?)?,
-            b"split" | b"rsplit" if items.len() == 1 => {
-                let separator = argument(self, 0)?;
-                let whole = std::str::from_utf8(&text).ok()?.to_owned();
-                let mut parts = Vec::new();
-                for part in whole.split(std::str::from_utf8(&separator).ok()?).take(4096) {
-                    parts.push(self.compute(is_text, part.as_bytes().to_vec(), None)?);
-                }
-                return Some(self.list(&parts));
-            }
+            b"split" | b"rsplit" if items.len() == 1 => return self.split(&text, &argument(self, 0)?, is_text),
             b"hex" => return None,
             b"fromhex" => codec::hex(&argument(self, 0)?)?,
             _ => return None,
         };
         self.compute(is_text, made, None)
+    }
+
+    /// The parts of a text between separators. The last one counts as much as the first, so it is all or nothing.
+    fn split(&mut self, text: &[u8], separator: &[u8], is_text: bool) -> Option<Value> {
+        let (text, separator) = (std::str::from_utf8(text).ok()?, std::str::from_utf8(separator).ok()?);
+        let parts: Vec<&str> = text.split(separator).take(MOST_PARTS.saturating_add(1)).collect();
+        if parts.len() > MOST_PARTS {
+            return None;
+        }
+        let parts: Option<Vec<Value>> =
+            parts.into_iter().map(|part| self.compute(is_text, part.as_bytes().to_vec(), None)).collect();
+        parts.map(|parts| self.list(&parts))
     }
 
     /// The strings of an iterable; the characters of a string.
@@ -265,15 +277,7 @@ impl Machine<'_> {
                     _ => None,
                 }
             }
-            "int" => {
-                let text = String::from_utf8(self.whole(first?)?).ok()?;
-                let radix = match items.get(1) {
-                    Some(Value::Int(radix)) => u32::try_from(*radix).ok().filter(|radix| (2..=36).contains(radix))?,
-                    _ => 10,
-                };
-                let digits = text.trim().trim_start_matches("0x").trim_start_matches("0X");
-                i32::from_str_radix(digits, radix).ok().map(Value::Int)
-            }
+            "int" => self.integer(first?, items.get(1).copied()),
             "add" | "concat" | "iadd" | "iconcat" => self.concatenate(first?, *items.get(1)?),
             "mul" | "imul" | "repeat" => {
                 let (one, times) = (first?, *items.get(1)?);
@@ -287,10 +291,21 @@ impl Machine<'_> {
         }
     }
 
+    /// `int(text[, radix])`.
+    fn integer(&self, text: Value, radix: Option<Value>) -> Option<Value> {
+        let text = String::from_utf8(self.whole(text)?).ok()?;
+        let radix = match radix {
+            Some(Value::Int(radix)) => u32::try_from(radix).ok().filter(|radix| (2..=36).contains(radix))?,
+            _ => 10,
+        };
+        let digits = text.trim().trim_start_matches("0x").trim_start_matches("0X");
+        i32::from_str_radix(digits, radix).ok().map(Value::Int)
+    }
+
     fn sequence(&mut self, value: Option<Value>) -> Option<Vec<Value>> {
         let Some(value) = value else { return Some(Vec::new()) };
         if self.is_text(value) == Some(true) {
-            let parts = self.parts(value).filter(|parts| parts.len() <= 4096)?;
+            let parts = self.parts(value).filter(|parts| parts.len() <= MOST_PARTS)?;
             return parts.into_iter().map(|part| self.compute(true, part, None)).collect();
         }
         self.iterate(value)
