@@ -1,12 +1,16 @@
 //! What is known of Python names: the classes of common packages and the functions that they name for their own
-//! restoring, with what calling and restoring each of them does.
+//! restoring, with what calling and restoring each of them does; and the spellings under which one object is reached.
 //!
 //! `tools/names/build.py` makes the table from the packages' sources; `docs/names.md` says how. It is a finite state
 //! transducer that is searched in place: a start of the program costs nothing, a look-up some hundred nanoseconds.
 
+mod aliases;
+
 use std::sync::LazyLock;
 
 use fst::Map;
+
+pub(crate) use aliases::{canonical, from_python2};
 
 /// Keys `module qualname`, values as [`Known::of`] takes them apart.
 const BYTES: &[u8] = include_bytes!("../data/names/known.fst");

@@ -8,7 +8,6 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::aliases::{canonical, from_python2};
 use super::globals::{GlobalEntry, GlobalTable};
 use super::known::Use;
 use super::set::Set;
@@ -16,6 +15,7 @@ use super::template::placeholders;
 use super::{ClauseRow, Rule, RuleError};
 use crate::fact::{Fact, Kind, Value};
 use crate::finding::Severity;
+use crate::names::{canonical, from_python2};
 
 /// Fields that the judge adds to facts about names from the table of globals.
 const DERIVED: &[&str] = &["class", "set", "reason", "symbol", "spelling"];

@@ -18,9 +18,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::aliases::{canonical, from_python2};
 use super::known::{self, Use};
 use super::set::Set;
+use crate::names::{canonical, from_python2};
 
 /// The list of functions that files keep and do not call.
 const STORED: &str = "stored-globals";

@@ -5,7 +5,6 @@
 
 pub mod doc;
 
-mod aliases;
 mod clause;
 mod globals;
 mod known;

@@ -123,7 +123,8 @@ impl Machine<'_> {
         };
         let Value::Global(id) = made_by else { return !self.makes_class(made_by) || self.is_lost(made_by) };
         self.names.get(id).is_none_or(|name| {
-            let package = canonical(&name.module).split('.').next().unwrap_or_default();
+            let module = canonical(&name.module);
+            let package = module.split('.').next().unwrap_or_default();
             !DATA_PACKAGES.contains(&package)
         })
     }
@@ -131,7 +132,8 @@ impl Machine<'_> {
     /// True for functions and classes that take data.
     pub(super) fn asks(&self, id: u32) -> bool {
         self.names.get(id).is_some_and(|name| {
-            let package = canonical(&name.module).split('.').next().unwrap_or_default();
+            let module = canonical(&name.module);
+            let package = module.split('.').next().unwrap_or_default();
             ASKING.contains(&package) || (name.module.as_str(), name.function.as_str()) == ("torch", "Size")
         })
     }

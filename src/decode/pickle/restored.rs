@@ -108,11 +108,11 @@ impl Machine<'_> {
         self.makes_data(value)
             || self.names.get(id).is_some_and(|name| {
                 let module = canonical(&name.module);
-                matches!((module, name.function.as_str()), ("array", "array") | ("struct", "pack"))
+                matches!((module.as_ref(), name.function.as_str()), ("array", "array") | ("struct", "pack"))
                     || module == "builtins"
                         && ["int.", "bytes", "bytearray"].iter().any(|of| name.function.starts_with(of))
                     || module == "numpy" && name.function.starts_with("ndarray.")
-                    || !looks_like_class(&name.function) && TEXT_MODULES.contains(&module)
+                    || !looks_like_class(&name.function) && TEXT_MODULES.contains(&module.as_ref())
             })
     }
 

@@ -3,7 +3,10 @@
 //! This is knowledge about Python, not about danger: a role says what the result is and what gets called on the way,
 //! so that the last name of a chain can be stated. Whether that name is harmful is for the rules.
 
+use std::borrow::Cow;
+
 use super::evidence::TextLoader;
+use crate::names;
 
 /// What the machine knows about an imported object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,33 +137,35 @@ pub enum Pass {
     SpreadLater,
 }
 
-/// The current name of a module that has been renamed or has a twin in C.
+/// The public name of a module that has been renamed, has a twin in C or is a copy.
 #[must_use]
-pub fn canonical(module: &str) -> &str {
-    match module {
-        "__builtin__" | "__builtins__" => "builtins",
-        "copy_reg" => "copyreg",
-        "cPickle" | "_pickle" | "six.moves.cPickle" => "pickle",
-        "_operator" => "operator",
-        "_functools" => "functools",
-        "_io" | "_pyio" => "io",
-        "_codecs" => "codecs",
-        "_frozen_importlib" | "importlib._bootstrap" | "imp" => "importlib",
-        "thread" => "_thread",
-        "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle",
+pub fn canonical(module: &str) -> Cow<'_, str> {
+    let public = names::canonical(module);
+    match public.as_ref() {
+        "importlib._bootstrap" => "importlib".into(),
+        "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle".into(),
         // joblib, numba, ray and Spark bring their own copy.
         other if other.ends_with(".cloudpickle.cloudpickle") || other.ends_with(".cloudpickle.cloudpickle_fast") => {
-            "cloudpickle.cloudpickle"
+            "cloudpickle.cloudpickle".into()
         }
-        other if other.ends_with(".cloudpickle") && other != "cloudpickle.cloudpickle" => "cloudpickle",
-        other => other,
+        other if other.ends_with(".cloudpickle") && other != "cloudpickle.cloudpickle" => "cloudpickle".into(),
+        _ => public,
     }
 }
 
 /// What is known about `module.function`.
 #[must_use]
 pub(super) fn role(module: &str, function: &str) -> Role {
-    let module = canonical(module);
+    let known = role_of(&canonical(module), function);
+    match names::from_python2(module, function) {
+        // A file of Python 2 means the name that has taken its place.
+        Some((module, function)) if known == Role::Plain => role_of(&names::canonical(module), &function),
+        _ => known,
+    }
+    .or_bound(function)
+}
+
+fn role_of(module: &str, function: &str) -> Role {
     match module {
         "builtins" => builtin(function),
         "operator" => operator(function),
@@ -192,7 +197,6 @@ pub(super) fn role(module: &str, function: &str) -> Role {
         | "types" => library(module, function),
         _ => other(module, function),
     }
-    .or_bound(function)
 }
 
 impl Role {

@@ -300,7 +300,7 @@ const ALIAS_DEPTH: usize = 5;
 
 /// The public spelling of a module: its longest known prefix replaced.
 #[must_use]
-pub(super) fn canonical(module: &str) -> Cow<'_, str> {
+pub(crate) fn canonical(module: &str) -> Cow<'_, str> {
     let ends = module.match_indices('.').map(|(at, _)| at).chain([module.len()]).take(ALIAS_DEPTH);
     let longest = ends.filter_map(|end| {
         let (prefix, rest) = module.split_at_checked(end)?;
@@ -316,7 +316,7 @@ pub(super) fn canonical(module: &str) -> Cow<'_, str> {
 
 /// What Python 3 looks up for a name in a pickle below protocol 3; None if it takes the name as written.
 #[must_use]
-pub(super) fn from_python2<'n>(module: &str, name: &'n str) -> Option<(&'static str, Cow<'n, str>)> {
+pub(crate) fn from_python2<'n>(module: &str, name: &'n str) -> Option<(&'static str, Cow<'n, str>)> {
     if module == "exceptions" && PY2_EXCEPTIONS.binary_search(&name).is_ok() {
         return Some(("builtins", name.into()));
     }
