@@ -173,6 +173,25 @@ impl<'s> Sequence<'s> {
     }
 }
 
+/// Interprets the pickle at each of the offsets. One that breaks keeps no other from being loaded.
+///
+/// # Errors
+/// The first break, or a limit.
+pub fn interpret_each(scan: &mut Scan<'_>, starts: &[u64]) -> Result<(), Halt> {
+    let source = Arc::clone(&scan.input.source);
+    let mut pickles = Sequence::new(&*source);
+    let mut broken = None;
+    for start in starts {
+        match pickles.load(scan, *start, Dialect::Plain) {
+            Ok(_) => {}
+            Err(Halt::Limit(exceeded)) => return Err(exceeded.into()),
+            Err(halt) => broken = broken.or(Some(halt)),
+        }
+    }
+    broken.map_or(Ok(()), Err)?;
+    pickles.conclude()
+}
+
 /// True if a run that broke did something that matters before: it is a pickle, a broken one.
 pub(super) fn has_effect(machine: &Machine<'_>) -> bool {
     !machine.names().all().is_empty()
