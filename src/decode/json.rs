@@ -213,8 +213,7 @@ mod tests {
     #[test]
     fn strings_are_what_they_stand_for() {
         let found = texts(br#"{"a": ["\u0070y\/x", NaN, "\"\\", "\ud83d\ude00", "\ud83d", "\n\u00"], "b": "open"#);
-        let expected: [&[u8]; 7] =
-            [b"a", b"py/x", b"\"\\", "😀".as_bytes(), "\u{fffd}".as_bytes(), b"\n", b"b"];
+        let expected: [&[u8]; 7] = [b"a", b"py/x", b"\"\\", "😀".as_bytes(), "\u{fffd}".as_bytes(), b"\n", b"b"];
         assert_eq!(found, expected);
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Specification: <https://www.rfc-editor.org/rfc/rfc4648>
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::pickle::{self, looks_like_pickle};
@@ -41,11 +42,25 @@ fn trimmed(head: &[u8]) -> &[u8] {
     text.strip_suffix(b"'").or_else(|| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 
+/// The first bytes of the input, more of them where it begins with nothing but blanks.
+pub(super) fn visible<'p>(probe: &'p Probe<'_>) -> Cow<'p, [u8]> {
+    if probe.head.trim_ascii().is_empty() {
+        return Cow::Owned(probe.read(0, LOOK));
+    }
+    Cow::Borrowed(&probe.head)
+}
+
 /// How the input is written, if it is a pickle, a compressed one or an archive as text.
 fn armor(probe: &Probe<'_>) -> Option<Armor> {
-    let text = trimmed(&probe.head);
+    let head = visible(probe);
+    let text = trimmed(&head);
     if text.len() < SHORTEST {
         return None;
+    }
+    let digits: Vec<u8> = text.iter().copied().filter(|&byte| Armor::Base64.digit(byte).is_some()).take(4).collect();
+    // Python passes over whatever else stands between the digits.
+    if armored(&digits) == Some(Armor::Base64) && holds_model(Armor::Base64, text, probe) {
+        return Some(Armor::Base64);
     }
     [Armor::Hex, Armor::Base32, Armor::Base64].into_iter().find(|&armor| {
         let plain = |&byte: &u8| {
@@ -116,7 +131,8 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     };
     scan.whole(Fact::Component { name: FORMAT.name, detail: name });
     // A quote and the letter in front of it are no digits.
-    let start = probe.head.len().saturating_sub(unquoted(&probe.head).len()) as u64;
+    let head = visible(&probe);
+    let start = head.len().saturating_sub(unquoted(&head).len()) as u64;
     let (mut decoder, mut spool) = (Decoder::new(armor), Spool::default());
     let mut stream = Stream::new(&*scan.input.source, start);
     let (most, mut made) = (scan.budget.limits().member_bytes, 0_u64);

@@ -1,4 +1,4 @@
-//! SQLite databases: tables as B-trees of pages, rows as records.
+//! `SQLite` databases: tables as B-trees of pages, rows as records.
 //!
 //! ```text
 //! header (100 bytes, big-endian)      page size, reserved bytes, pages, encoding of text
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A page belongs to one tree: each is read once, so that pages which lead back to each other end the walk. What no tree
-//! leads to (free pages, deleted cells) is not read by SQLite, either.
+//! leads to (free pages, deleted cells) is not read by `SQLite`, either.
 //!
 //! Specification: <https://www.sqlite.org/fileformat2.html>
 
@@ -94,7 +94,7 @@ impl<'s> Database<'s> {
         cursor.skip(32)?;
         // Programs before version 3.7 change a database without counting its pages.
         if pages == 0 || cursor.u32_be()? != changes {
-            pages = source.len() / page;
+            pages = source.len().checked_div(page).unwrap_or_default();
         }
         let (seen, faults) = (RefCell::default(), RefCell::default());
         Ok(Self { source, budget, page, usable, pages, wide, seen, faults })
@@ -221,7 +221,8 @@ impl<'s> Database<'s> {
     pub fn text(&self, bytes: &[u8]) -> String {
         let Some(big) = self.wide else { return String::from_utf8_lossy(bytes).into_owned() };
         let units = bytes.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
-        let units: Vec<u16> = units.map(|pair| if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }).collect();
+        let units: Vec<u16> =
+            units.map(|pair| if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }).collect();
         String::from_utf16_lossy(&units)
     }
 }

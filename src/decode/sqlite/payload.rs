@@ -86,8 +86,8 @@ impl Payload {
         let local = if len <= most {
             len
         } else {
-            let chunk = db.usable.saturating_sub(4).max(1);
-            let fitting = least.saturating_add(len.saturating_sub(least) % chunk);
+            let chunk = db.usable.saturating_sub(4);
+            let fitting = least.saturating_add(len.saturating_sub(least).checked_rem(chunk).unwrap_or_default());
             if fitting <= most { fitting } else { least }
         };
         cursor.skip(local)?;
@@ -101,7 +101,8 @@ impl Payload {
         while self.found < end {
             db.budget.take_work(super::STEP)?;
             let Some(at) = db.offset(self.next) else {
-                return Err(Malformed { at: 0, what: "an overflow page that does not exist" }.into());
+                let at = self.parts.last().map_or(0, |&(at, _)| at);
+                return Err(Malformed { at, what: "an overflow page that does not exist" }.into());
             };
             let head = db.source.read_range(at, 4)?;
             self.next = Cursor::new(&head, at).u32_be()?;

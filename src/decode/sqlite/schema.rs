@@ -105,7 +105,10 @@ mod tests {
     fn columns_are_named_in_many_ways() {
         let cases = [
             ("CREATE TABLE \"a(b\" (key TEXT PRIMARY KEY, value BLOB)", vec!["key", "value"]),
-            ("CREATE TABLE t(\"Key\" TEXT, [value x] BLOB DEFAULT ',', `c`, UNIQUE (key, c))", vec!["key", "value x", "c"]),
+            (
+                "CREATE TABLE t(\"Key\" TEXT, [value x] BLOB DEFAULT ',', `c`, UNIQUE (key, c))",
+                vec!["key", "value x", "c"],
+            ),
             ("create table t (a, -- first, b\n b /* c, d */ INT CHECK (b IN (1, 2)), PRIMARY KEY (a))", vec!["a", "b"]),
             ("CREATE TABLE t(a)", vec!["a"]),
             ("CREATE TABLE t", vec![]),

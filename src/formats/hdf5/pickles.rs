@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::bytes::{Joined, ReadAt};
+use crate::bytes::{Joined, ReadAt, Slice};
 use crate::decode::hdf5::{Attribute, Dataset, File, Range, Stop};
 use crate::formats::pickle::{self, Dialect, is_pickle};
 use crate::formats::{Halt, Scan};
@@ -58,14 +58,22 @@ pub(super) fn rows(scan: &mut Scan<'_>, file: &File<'_>, path: String, dataset: 
     }
     let mut rows = Joined::new(Arc::clone(&scan.input.source));
     let (mut seen, mut starts) = (HashSet::new(), Vec::new());
-    let outcome = file.elements(dataset, |range| {
+    let mut add = |range: Range, rows: &mut Joined| {
         scan.budget.take_work(ROW)?;
         if range.len > 0 && seen.insert(range) {
             starts.push(rows.len());
             rows.push(range.at, range.len);
         }
         Ok(())
-    });
+    };
+    let mut outcome = file.elements(dataset, |range| add(range, &mut rows));
+    if outcome.is_ok() && file.lacks_a_feature() {
+        // A filter hides which objects are rows, not the objects.
+        outcome = file.heap_objects(|range| {
+            let object = Slice::clip(Arc::clone(&scan.input.source), range.at, range.len);
+            if is_pickle(&*object) { add(range, &mut rows) } else { Ok(()) }
+        });
+    }
     drop(seen);
     scan.budget.take_member()?;
     let node = scan.input.member(path, Arc::new(rows));

@@ -17,7 +17,7 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::encoded_text::pickle_begins;
+use super::encoded_text::{pickle_begins, visible};
 use super::pickle::{self, Dialect};
 use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, Malformed, MemorySource, ReadAt};
@@ -50,7 +50,8 @@ const LOOK: usize = 4096;
 /// Is it JSON, and does anything in it become an object? That may stand behind any number of plain values, so such text
 /// is walked to its end.
 fn identify(probe: &Probe<'_>) -> bool {
-    let text = probe.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&probe.head).trim_ascii_start();
+    let head = visible(probe);
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
     if !matches!(text, [b'{' | b'[', ..]) {
         return false;
     }

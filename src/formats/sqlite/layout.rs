@@ -11,9 +11,6 @@ struct Layout {
 }
 
 const LAYOUTS: &[Layout] = &[
-    // sqlitedict, shelve over dbm.sqlite3, requests-cache.
-    Layout { columns: &["key", "value"], exact: true, pickled: &[("value", None)] },
-    Layout { columns: &["key", "value", "expires"], exact: true, pickled: &[("value", None)] },
     // diskcache: a raw key and other modes are values as they are.
     Layout {
         columns: &["key", "raw", "expire_time", "mode", "filename", "value"],
@@ -29,6 +26,8 @@ const LAYOUTS: &[Layout] = &[
     Layout { columns: &["_id", "data", "timestamp"], exact: false, pickled: &[("data", None)] },
     // Django's cache in a database: base64.
     Layout { columns: &["cache_key", "value", "expires"], exact: true, pickled: &[("value", None)] },
+    // sqlitedict, shelve over dbm.sqlite3, requests-cache. They ask for these columns and do not mind others.
+    Layout { columns: &["key", "value"], exact: false, pickled: &[("value", None)] },
 ];
 
 /// The columns of a table that are unpickled, by their number; each with the column that says so, if one does.
@@ -53,7 +52,7 @@ mod tests {
     fn tables_are_known_by_their_columns() {
         let found = |columns: &str| pickled(&columns.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(found("key value"), [(1, None)]);
-        assert_eq!(found("key value more"), []);
+        assert_eq!(found("more key value"), [(2, None)]);
         assert_eq!(found("name value"), []);
         let cache = "rowid key raw store_time expire_time access_time access_count tag size mode filename value";
         assert_eq!(found(cache), [(1, Some((2, 0))), (11, Some((9, 4)))]);

@@ -1,6 +1,6 @@
-//! SQLite databases, whose cells hold pickles: key-value stores, caches, job queues.
+//! `SQLite` databases, whose cells hold pickles: key-value stores, caches, job queues.
 //!
-//! SQLite itself runs nothing. Some libraries unpickle what they find in their own tables; these are known by their
+//! `SQLite` itself runs nothing. Some libraries unpickle what they find in their own tables; these are known by their
 //! columns (`layout`), and a column of such a table is one input that holds its cells one behind the other. A cell of
 //! any other table that is a pickle is dormant: its calls are stated as such.
 //!
@@ -122,7 +122,7 @@ fn cell(
     let suspect = suspect(&row.head(db, n, START)?);
     let mut cells = cells;
     if let Some((column, marker)) = cells.as_ref().and_then(|cells| cells.when)
-        && row.integer(db, column)? != Some(marker)
+        && row.integer(db, column)?.is_some_and(|number| number != marker)
     {
         cells = None;
     }
@@ -139,7 +139,9 @@ fn cell(
     match (cells, suspect) {
         (Some(cells), Some(Suspect::Pickle) | None) => {
             cells.starts.push(cells.joined.len());
-            ranges.iter().for_each(|&(at, len)| cells.joined.push(at, len));
+            for &(at, len) in &ranges {
+                cells.joined.push(at, len);
+            }
         }
         (Some(_), Some(_)) => {
             let name = format!("{}, row {}", name_of(table, n), row.number);
