@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::pickle::{self, looks_like_pickle};
-use super::{Format, FormatKind, Halt, Probe, Scan, compressed};
+use super::{Format, FormatKind, Halt, Probe, Scan};
 use crate::bytes::{Exceeded, MemorySource, Spool, Stream};
 use crate::decode::armor::{Armor, Decoder};
-use crate::decode::codec;
+use crate::decode::codec::{self, Codec};
 use crate::fact::Fact;
 
 /// The record.
@@ -110,15 +110,25 @@ pub(super) fn pickle_begins(head: &[u8]) -> bool {
     if head.first() == Some(&0x80) { looks_like_pickle(head) } else { compressed_pickle_begins(head) }
 }
 
+/// Told by the signature alone: there may be many values that begin like compressed data.
 fn compressed_pickle_begins(head: &[u8]) -> bool {
-    let source = MemorySource::new(head);
-    let Some(codec) = compressed::codec(head, &*source) else { return false };
+    let codec = match head {
+        [0x1f, 0x8b, 8, ..] => Codec::Gzip,
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Codec::Zlib,
+        [b'B', b'Z', b'h', ..] => Codec::Bzip2,
+        [0xfd, b'7', b'z', b'X', ..] => Codec::Xz,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Codec::Zstd,
+        _ => return false,
+    };
     let mut plain = Vec::new();
-    let outcome = codec::decode(codec, &*source, 0, u64::MAX, |piece, _| {
+    let outcome = codec::decode(codec, &*MemorySource::new(head), 0, u64::MAX, |piece, _| {
         plain.extend(piece.iter().take(PLAIN));
         Ok(plain.len() < PLAIN)
     });
-    outcome.is_ok() && looks_like_pickle(&plain)
+    match plain.as_slice() {
+        [0x80, 2..=5, ..] => outcome.is_ok() && looks_like_pickle(&plain),
+        _ => outcome.is_ok_and(|outcome| outcome.ended) && pickle::is_pickle(&*MemorySource::new(plain)),
+    }
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {

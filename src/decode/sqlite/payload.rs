@@ -16,6 +16,8 @@ const LONGEST_HEADER: u64 = 9 * 32_768;
 pub struct Payload {
     /// Length as the cell says it.
     len: u64,
+    /// What of it is on the page of the cell.
+    local: Vec<u8>,
     /// Ranges of the file, in their order.
     parts: Vec<(u64, u64)>,
     /// Bytes in them.
@@ -90,9 +92,9 @@ impl Payload {
             let fitting = least.saturating_add(len.saturating_sub(least).checked_rem(chunk).unwrap_or_default());
             if fitting <= most { fitting } else { least }
         };
-        cursor.skip(local)?;
+        let bytes = cursor.bytes(local)?.to_vec();
         let next = if local < len { cursor.u32_be()? } else { 0 };
-        Ok(Self { len, parts: vec![(at, local)], found: local, next })
+        Ok(Self { len, local: bytes, parts: vec![(at, local)], found: local, next })
     }
 
     /// Follows the overflow pages until `end` is found.
@@ -130,6 +132,12 @@ impl Payload {
     }
 
     fn bytes(&mut self, db: &Database<'_>, at: u64, len: u64) -> Result<Vec<u8>, Stop> {
+        let place = |at| usize::try_from(at).ok();
+        if let (Some(from), Some(to)) = (place(at), place(at.saturating_add(len)))
+            && let Some(bytes) = self.local.get(from..to)
+        {
+            return Ok(bytes.to_vec());
+        }
         let mut out = Vec::new();
         for (at, len) in self.ranges(db, at, len)? {
             out.extend(db.source.read_range(at, usize::try_from(len).unwrap_or(usize::MAX))?);

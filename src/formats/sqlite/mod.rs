@@ -18,7 +18,7 @@ mod layout;
 use std::sync::Arc;
 
 use super::encoded_text::{armored, pickle_begins};
-use super::pickle::{self, is_pickle};
+use super::pickle::{self, is_pickle, looks_like_pickle};
 use super::{Format, FormatKind, Halt, Scan};
 use crate::bytes::{Joined, Malformed, ReadAt};
 use crate::decode::armor::{self, Armor};
@@ -119,7 +119,8 @@ fn cell(
     row: &mut Row,
     (n, cells): (usize, Option<&mut Cells>),
 ) -> Result<(), Stop> {
-    let suspect = suspect(&row.head(db, n, START)?);
+    let start = row.head(db, n, START)?;
+    let suspect = suspect(&start);
     let mut cells = cells;
     if let Some((column, marker)) = cells.as_ref().and_then(|cells| cells.when)
         && row.integer(db, column)?.is_some_and(|number| number != marker)
@@ -129,7 +130,7 @@ fn cell(
     let is_known = match suspect {
         Some(suspect) => holds_pickle(&row.head(db, n, LOOK)?, suspect),
         // A library unpickles what declares no protocol, too.
-        None if cells.is_some() => is_pickle(&row.value(db, n, source)?),
+        None if cells.is_some() => looks_like_pickle(&start) && is_pickle(&row.value(db, n, source)?),
         None => false,
     };
     if !is_known {
