@@ -79,8 +79,12 @@ fn holds_model(armor: Armor, text: &[u8], probe: &Probe<'_>) -> bool {
         bytes
     };
     let head = decode(text);
-    if head.starts_with(b"PK\x03\x04") || compressed_pickle_begins(&head) {
+    if head.starts_with(b"PK\x03\x04") {
         return true;
+    }
+    if let Some((plain, whole)) = decompressed(&head) {
+        // What declares no protocol is known by running all of it.
+        return pickle_begins(&plain) || whole && pickle::is_pickle(&*MemorySource::new(plain));
     }
     if !looks_like_pickle(&head) {
         return false;
@@ -107,28 +111,27 @@ pub(super) fn armored(start: &[u8]) -> Option<Armor> {
 
 /// Do decoded bytes begin as a pickle that declares its protocol, compressed or not?
 pub(super) fn pickle_begins(head: &[u8]) -> bool {
-    if head.first() == Some(&0x80) { looks_like_pickle(head) } else { compressed_pickle_begins(head) }
+    let is_marked = |bytes: &[u8]| matches!(bytes, [0x80, 2..=5, ..]) && looks_like_pickle(bytes);
+    is_marked(head) || decompressed(head).is_some_and(|(plain, _)| is_marked(&plain))
 }
 
-/// Told by the signature alone: there may be many values that begin like compressed data.
-fn compressed_pickle_begins(head: &[u8]) -> bool {
+/// The first bytes of compressed data, and whether they are all. It is known by its signature alone: there may be many
+/// values that begin like it.
+fn decompressed(head: &[u8]) -> Option<(Vec<u8>, bool)> {
     let codec = match head {
         [0x1f, 0x8b, 8, ..] => Codec::Gzip,
         [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Codec::Zlib,
         [b'B', b'Z', b'h', ..] => Codec::Bzip2,
         [0xfd, b'7', b'z', b'X', ..] => Codec::Xz,
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Codec::Zstd,
-        _ => return false,
+        _ => return None,
     };
     let mut plain = Vec::new();
     let outcome = codec::decode(codec, &*MemorySource::new(head), 0, u64::MAX, |piece, _| {
         plain.extend(piece.iter().take(PLAIN));
         Ok(plain.len() < PLAIN)
     });
-    match plain.as_slice() {
-        [0x80, 2..=5, ..] => outcome.is_ok() && looks_like_pickle(&plain),
-        _ => outcome.is_ok_and(|outcome| outcome.ended) && pickle::is_pickle(&*MemorySource::new(plain)),
-    }
+    Some((plain, outcome.ok()?.ended))
 }
 
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
