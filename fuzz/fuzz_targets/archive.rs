@@ -1,9 +1,9 @@
-//! The structure of ZIP and TAR: what both readers say about a file lies in it, and their work has an end.
+//! The structure of ZIP, TAR, SQLite and JSON: what both readers say about a file lies in it, and their work has an end.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use modelaudit::bytes::{Budget, Limits, MemorySource};
-use modelaudit::decode::{tar, zip};
+use modelaudit::bytes::{Budget, Limits, MemorySource, ReadAt as _};
+use modelaudit::decode::{json, sqlite, tar, zip};
 
 fuzz_target!(|bytes: &[u8]| {
     let len = bytes.len() as u64;
@@ -27,6 +27,23 @@ fuzz_target!(|bytes: &[u8]| {
             if let Some(file) = tar::Expanded::of(source.clone(), entry.data, pieces, entry.size.min(1 << 20)) {
                 assert!(file.read_range(0, 1 << 16).unwrap().len() as u64 <= file.len());
             }
+        }
+    }
+    if let Ok(db) = sqlite::Database::open(&*source, &budget) {
+        for table in db.tables().unwrap_or_default() {
+            let _ = db.rows(table.root, &mut |mut row| {
+                for n in 0..row.columns.len() {
+                    assert!(row.ranges(&db, n)?.iter().all(|&(at, size)| at + size <= len + db.page_size()));
+                    assert_eq!(row.value(&db, n, &source)?.len(), row.columns[n].len);
+                }
+                Ok(())
+            });
+        }
+    }
+    let mut lexer = json::Lexer::new(&*source);
+    while let Ok(Some(token)) = lexer.token() {
+        if let json::Token::Text(text) = token {
+            assert!(text.at + text.len < len);
         }
     }
 });

@@ -6,11 +6,13 @@
 
 mod budget;
 mod cursor;
+mod joined;
 mod source;
 mod stream;
 
 pub use budget::{Budget, Exceeded, Limits};
 pub use cursor::{Cursor, Malformed};
+pub use joined::Joined;
 pub use source::{FileSource, MemorySource, ReadAt, Slice, Spool};
 pub use stream::{ReadError, Stream, WINDOW};
 

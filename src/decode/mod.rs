@@ -8,16 +8,19 @@
     clippy::unreachable
 )]
 
+pub mod armor;
 pub mod bytecode;
 pub mod calls;
 pub mod codec;
 pub mod hdf5;
 pub mod integer;
+pub mod json;
 pub mod marshal;
 pub mod npy;
 pub mod pickle;
 pub mod sevenz;
 mod slice;
+pub mod sqlite;
 pub mod tar;
 pub mod zip;
 

@@ -45,11 +45,14 @@ formats! {
     safetensors,
     numpy,
     pickle,
+    json_objects,
+    encoded_text,
     pytorch,
     pytorch_legacy,
     pytorch_export,
     npz,
     hdf5,
+    sqlite,
     python_code,
     wheel,
     archive_zip,
@@ -90,7 +93,7 @@ pub struct Format {
     pub runs_code: bool,
     /// The more general format that this one refines (`zip` for a `PyTorch` checkpoint): it is not reported beside it.
     pub refines: Option<&'static str>,
-    /// Does the content look like this format? Reads a few kilobytes at most.
+    /// Does the content look like this format? Reads a few kilobytes at most, and text that may be JSON to its end.
     pub identify: fn(&Probe<'_>) -> bool,
     /// Reads it and states facts.
     pub scan: fn(&mut Scan<'_>) -> Result<(), Halt>,

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::{File, Range, Stop, expect};
-use crate::bytes::{Cursor, Stream};
+use crate::bytes::{Cursor, ReadError, Stream};
 
 /// The collection that was read last: the elements of a dataset lie in few, one behind the other.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(super) struct Collection {
     objects: HashMap<u32, Range>,
 }
 
+/// How a collection begins: signature and version.
+const SIGNATURE: &[u8] = b"GCOL\x01";
 /// Objects of one collection. Its index has 16 bits.
 const MOST_OBJECTS: usize = 1 << 16;
 
@@ -50,6 +52,37 @@ impl File<'_> {
         }
         let wrong = Cursor::new(&[], at).malformed("an element is not in its heap");
         Ok(heap.objects.get(&index).copied().ok_or(wrong)?)
+    }
+
+    /// Visits the objects of every heap in the file, whoever refers to them: what stands in for references that cannot
+    /// be read. What only looks like a heap is passed over.
+    ///
+    /// # Errors
+    /// Those of `visit`, a limit, or I/O.
+    pub fn heap_objects(&self, mut visit: impl FnMut(Range) -> Result<(), Stop>) -> Result<(), Stop> {
+        let mut stream = Stream::new(self.source, self.base);
+        loop {
+            let window = stream.fill(SIGNATURE.len())?;
+            let size = window.len() as u64;
+            self.pay(size)?;
+            let Some(place) = memchr::memmem::find(window, SIGNATURE) else {
+                if size < SIGNATURE.len() as u64 {
+                    return Ok(());
+                }
+                // A signature may begin in the last bytes.
+                stream.skip(size.saturating_sub(SIGNATURE.len() as u64).saturating_add(1))?;
+                continue;
+            };
+            stream.skip(place as u64)?;
+            let mut objects = match self.collection(stream.offset().saturating_sub(self.base)) {
+                Ok(objects) => objects.into_values().collect(),
+                Err(Stop::Read(ReadError::Malformed(_))) => Vec::new(),
+                Err(stop) => return Err(stop),
+            };
+            objects.sort_unstable_by_key(|range: &Range| range.at);
+            objects.into_iter().try_for_each(&mut visit)?;
+            stream.skip(SIGNATURE.len() as u64)?;
+        }
     }
 
     fn collection(&self, address: u64) -> Result<HashMap<u32, Range>, Stop> {

@@ -146,6 +146,12 @@ impl File<'_> {
         std::mem::take(&mut self.faults.borrow_mut())
     }
 
+    /// True if something since then could not be read for want of a feature.
+    #[must_use]
+    pub fn lacks_a_feature(&self) -> bool {
+        self.faults.borrow().iter().any(|fault| matches!(fault, Stop::Unsupported(_)))
+    }
+
     /// Reads `len` bytes at `address`.
     fn read(&self, address: u64, len: u64) -> Result<Block, Stop> {
         let at = self.absolute(address, len)?;

@@ -1,6 +1,7 @@
 //! The codecs in which payloads are wrapped: bytes in, bytes out, bounded.
 
 use super::text::push_code;
+use crate::decode::armor::{self, Armor};
 use crate::decode::codec::literal;
 
 /// Most bytes that one decoding may give.
@@ -89,7 +90,7 @@ pub(in crate::decode) fn by_function(bytes: &[u8], function: &str) -> Option<Vec
         }
         "urlsafe_b64decode" => base64(bytes),
         "b16decode" | "unhexlify" | "a2b_hex" | "fromhex" => hex(bytes),
-        "b32decode" => base32(bytes),
+        "b32decode" => armor::decode(Armor::Base32, bytes),
         "decompress" => literal(bytes, LONGEST),
         _ => None,
     }
@@ -113,72 +114,12 @@ pub(super) fn rot13(text: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if digits.len() % 2 == 1 {
-        return None;
-    }
-    digits
-        .chunks_exact(2)
-        .map(|pair| match *pair {
-            [high, low] => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                u8::try_from(digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?).ok()
-            }
-            _ => None,
-        })
-        .collect()
+    armor::decode(Armor::Hex, text)
 }
 
 /// Either alphabet; characters outside it are skipped, as Python does by default.
 pub(super) fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte.saturating_sub(b'A')),
-        b'a'..=b'z' => Some(byte.saturating_sub(b'a').saturating_add(26)),
-        b'0'..=b'9' => Some(byte.saturating_sub(b'0').saturating_add(52)),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    };
-    let mut digits = Vec::new();
-    let mut padding = 0_usize;
-    for &byte in text {
-        if byte == b'=' {
-            // Padding ends the text only where a group may end.
-            let held = digits.len() % 4;
-            padding = padding.saturating_add(1);
-            if held >= 2 && held.saturating_add(padding) >= 4 {
-                break;
-            }
-        } else if let Some(digit) = digit(byte) {
-            padding = 0;
-            digits.push(digit);
-        }
-    }
-    Some(regroup(digits.into_iter(), 6))
-}
-
-fn base32(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte.to_ascii_uppercase() {
-        upper @ b'A'..=b'Z' => Some(upper.saturating_sub(b'A')),
-        figure @ b'2'..=b'7' => Some(figure.saturating_sub(b'2').saturating_add(26)),
-        _ => None,
-    };
-    Some(regroup(text.iter().copied().take_while(|&byte| byte != b'=').filter_map(digit), 5))
-}
-
-/// Digits of `width` bits to bytes.
-fn regroup(digits: impl Iterator<Item = u8>, width: u32) -> Vec<u8> {
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    let mut out = Vec::new();
-    for digit in digits {
-        bits = (bits << width | u32::from(digit)) & 0xffff;
-        held = held.saturating_add(width);
-        if held >= 8 {
-            held = held.saturating_sub(8);
-            out.push(u8::try_from(bits >> held & 0xff).unwrap_or_default());
-        }
-    }
-    out
+    armor::decode(Armor::Base64, text)
 }
 
 #[cfg(test)]
@@ -188,10 +129,6 @@ mod tests {
     #[test]
     fn wrappings_come_off() {
         assert_eq!(base64(b"b3Muc3lzdGVt\n").unwrap(), b"os.system");
-        assert_eq!(base64(b"_-8=").unwrap(), [0xff, 0xef]);
-        assert_eq!(base32(b"N5ZQ====").unwrap(), b"os");
-        assert_eq!(hex(b"6f 73").unwrap(), b"os");
-        assert_eq!(hex(b"6"), None);
         assert_eq!(rot13(b"bf.Flfgrz"), b"os.System");
         assert_eq!(encode_text("é".as_bytes(), "latin1").unwrap(), [0xe9]);
         assert_eq!(encode_text("模".as_bytes(), "latin1"), None);

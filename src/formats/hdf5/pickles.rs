@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::bytes::ReadAt;
+use crate::bytes::{Joined, ReadAt, Slice};
 use crate::decode::hdf5::{Attribute, Dataset, File, Range, Stop};
-use crate::formats::pickle::{self, Dialect, Sequence, is_pickle};
+use crate::formats::pickle::{self, Dialect, is_pickle};
 use crate::formats::{Halt, Scan};
 
 /// Attributes that say what the rows of a `VLArray` are: today's, and that of `PyTables` before 2.0.
@@ -56,87 +56,27 @@ pub(super) fn rows(scan: &mut Scan<'_>, file: &File<'_>, path: String, dataset: 
     if !dataset.datatype.is_sequence() {
         return Ok(());
     }
-    let mut rows = Rows::new(Arc::clone(&scan.input.source));
-    let mut seen = HashSet::new();
-    let outcome = file.elements(dataset, |range| {
+    let mut rows = Joined::new(Arc::clone(&scan.input.source));
+    let (mut seen, mut starts) = (HashSet::new(), Vec::new());
+    let mut add = |range: Range, rows: &mut Joined| {
         scan.budget.take_work(ROW)?;
         if range.len > 0 && seen.insert(range) {
-            rows.push(range);
+            starts.push(rows.len());
+            rows.push(range.at, range.len);
         }
         Ok(())
-    });
+    };
+    let mut outcome = file.elements(dataset, |range| add(range, &mut rows));
+    if outcome.is_ok() && file.lacks_a_feature() {
+        // A filter hides which objects are rows, not the objects.
+        outcome = file.heap_objects(|range| {
+            let object = Slice::clip(Arc::clone(&scan.input.source), range.at, range.len);
+            if is_pickle(&*object) { add(range, &mut rows) } else { Ok(()) }
+        });
+    }
     drop(seen);
     scan.budget.take_member()?;
-    let starts: Vec<u64> = rows.parts.iter().map(|(start, _)| *start).collect();
     let node = scan.input.member(path, Arc::new(rows));
-    scan.within(&node, &pickle::FORMAT, |scan| each(scan, &starts));
+    scan.within(&node, &pickle::FORMAT, |scan| pickle::interpret_each(scan, &starts));
     Ok(outcome?)
-}
-
-/// Interprets the pickle at each of the offsets. One that breaks keeps no other from being loaded.
-fn each(scan: &mut Scan<'_>, starts: &[u64]) -> Result<(), Halt> {
-    let source = Arc::clone(&scan.input.source);
-    let mut pickles = Sequence::new(&*source);
-    let mut broken = None;
-    for start in starts {
-        match pickles.load(scan, *start, Dialect::Plain) {
-            Ok(_) => {}
-            Err(Halt::Limit(exceeded)) => return Err(exceeded.into()),
-            Err(halt) => broken = broken.or(Some(halt)),
-        }
-    }
-    broken.map_or(Ok(()), Err)?;
-    pickles.conclude()
-}
-
-/// Ranges of a source, one behind the other.
-struct Rows {
-    source: Arc<dyn ReadAt>,
-    /// Where each begins here, and where it lies.
-    parts: Vec<(u64, Range)>,
-    len: u64,
-}
-
-impl Rows {
-    fn new(source: Arc<dyn ReadAt>) -> Self {
-        Self { source, parts: Vec::new(), len: 0 }
-    }
-
-    fn push(&mut self, range: Range) {
-        self.parts.push((self.len, range));
-        self.len = self.len.saturating_add(range.len);
-    }
-}
-
-impl ReadAt for Rows {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
-        let behind = self.parts.partition_point(|(start, _)| *start <= offset);
-        let part = behind.checked_sub(1).and_then(|n| self.parts.get(n));
-        let Some((start, range)) = part.filter(|_| offset < self.len) else { return Ok(0) };
-        let skip = offset.saturating_sub(*start);
-        let left = usize::try_from(range.len.saturating_sub(skip)).unwrap_or(usize::MAX);
-        let want = left.min(buf.len());
-        buf.get_mut(..want).map_or(Ok(0), |buf| self.source.read_at(range.at.saturating_add(skip), buf))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bytes::MemorySource;
-
-    #[test]
-    fn rows_are_read_one_behind_the_other() {
-        let mut rows = Rows::new(MemorySource::new(*b"0123456789"));
-        for (at, len) in [(6, 2), (0, 1), (3, 3)] {
-            rows.push(Range { at, len });
-        }
-        assert_eq!(rows.read_range(0, 100).unwrap(), b"670345");
-        assert_eq!(rows.read_range(1, 3).unwrap(), b"703");
-        assert_eq!(rows.read_range(6, 3).unwrap(), b"");
-    }
 }

@@ -2,13 +2,12 @@
 //!
 //! The loader is a finding whatever it is given; what it would call with this text is stated beside it.
 
-use serde_json::Value as Json;
-
 use super::facts::Place;
 use super::nested;
+use crate::bytes::MemorySource;
 use crate::decode::pickle::{Machine, Purpose, TextLoader};
 use crate::fact::Fact;
-use crate::formats::Scan;
+use crate::formats::{Scan, json_objects};
 
 /// Text of one stream that is looked at.
 const LONGEST: usize = 8 << 20;
@@ -28,40 +27,43 @@ pub(super) fn state(scan: &mut Scan<'_>, machine: &Machine<'_>, place: Place, st
         let Purpose::Text(loader) = nested.purpose else { continue };
         let Some(bytes) = nested::bytes_of(machine, nested, place, left) else { continue };
         left = left.saturating_sub(bytes.len().max(4096));
-        let text = String::from_utf8_lossy(&bytes);
         let (found, opcode) = match loader {
-            TextLoader::Yaml => (yaml(&text), "yaml"),
-            TextLoader::Jsonpickle => (jsonpickle(&text), "jsonpickle"),
+            TextLoader::Yaml => (yaml(&String::from_utf8_lossy(&bytes)), "yaml"),
+            TextLoader::Jsonpickle => (jsonpickle(&bytes), "jsonpickle"),
         };
         for Found { name, usage } in found {
             told = told.saturating_add(1);
             if told > MOST_NAMES {
                 return;
             }
-            let (module, function) = match name.rsplit_once('.') {
-                _ if usage == "imported" => (name.as_str(), "*"),
-                Some((module, function)) => (module, function),
-                None => ("builtins", name.as_str()),
-            };
-            let called = usage == "called";
-            let usage = if called { "called" } else { "referenced" };
-            let fact = Fact::Global {
-                module,
-                function,
-                opcode,
-                invoked_by: "",
-                invoked: called,
-                usage,
-                arguments: "",
-                call: "",
-                calls: "",
-                protocol: 4,
-                stream,
-                count: 1,
-            };
-            scan.fact(place.offset(nested.at), 0, fact);
+            state_name(scan, place.offset(nested.at), (opcode, stream), (&name, usage), 1);
         }
     }
+}
+
+/// States a name that a loader of text reaches, written in the way that `opcode` says.
+pub fn state_name(scan: &mut Scan<'_>, at: u64, (opcode, stream): (&str, u64), (name, usage): (&str, &str), count: u64) {
+    let (module, function) = match name.rsplit_once('.') {
+        _ if usage == "imported" => (name, "*"),
+        Some((module, function)) => (module, function),
+        None => ("builtins", name),
+    };
+    let invoked = usage == "called";
+    let fact = Fact::Global {
+        module,
+        function,
+        opcode,
+        invoked_by: "",
+        invoked,
+        usage: if invoked { "called" } else { "referenced" },
+        arguments: "",
+        call: "",
+        calls: "",
+        protocol: 4,
+        stream,
+        count,
+    };
+    scan.fact(at, 0, fact);
 }
 
 /// The Python tags of a YAML text. A tag may be shortened by a directive, so the end of its path decides.
@@ -104,39 +106,16 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The names under the keys with which jsonpickle makes objects.
-fn jsonpickle(text: &str) -> Vec<Found> {
-    let Ok(root) = serde_json::from_str::<Json>(text) else { return Vec::new() };
+/// The names that jsonpickle reaches in a text.
+fn jsonpickle(text: &[u8]) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut left = vec![&root];
-    while let Some(value) = left.pop() {
-        match value {
-            Json::Array(items) => left.extend(items),
-            Json::Object(fields) => {
-                for (key, value) in fields {
-                    let usage = match key.as_str() {
-                        "py/object" => "called",
-                        "py/type" | "py/function" | "py/method" | "py/class" => "referenced",
-                        "py/mod" => "imported",
-                        // Evaluated as Python.
-                        "py/repr" => {
-                            found.push(Found { name: "builtins.eval".to_owned(), usage: "called" });
-                            continue;
-                        }
-                        _ => {
-                            left.push(value);
-                            continue;
-                        }
-                    };
-                    if let Json::String(name) = value {
-                        found.push(Found { name: name.clone(), usage });
-                    }
-                    left.push(value);
-                }
-            }
-            _ => {}
+    // What came before a break has been reached.
+    let _ = json_objects::walk(&*MemorySource::new(text), &mut |one| {
+        if let json_objects::Found::Name { name, usage, .. } = one {
+            found.push(Found { name, usage });
         }
-    }
+        Ok(found.len() < MOST_NAMES)
+    });
     found
 }
 
@@ -162,14 +141,5 @@ mod tests {
         }
         assert_eq!(names(yaml("!!python/module:os ''")), [("os".to_owned(), "imported")]);
         assert_eq!(names(yaml("name: !!python/tuple [os.system, !!str x]")), []);
-    }
-
-    #[test]
-    fn keys_of_jsonpickle_are_found_at_any_depth() {
-        let text = r#"[{"a": {"py/reduce": [{"py/function": "os.system"}, {"py/tuple": ["x"]}]}}, {"py/repr": "os/x"}]"#;
-        let mut found = names(jsonpickle(text));
-        found.sort();
-        assert_eq!(found, [("builtins.eval".to_owned(), "called"), ("os.system".to_owned(), "referenced")]);
-        assert_eq!(names(jsonpickle(&"[".repeat(100_000))), []);
     }
 }

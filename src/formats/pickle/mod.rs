@@ -15,7 +15,9 @@ mod streams;
 pub mod weights_only;
 
 pub use identify::{is_legacy_torch, is_pickle, looks_like_pickle};
-pub use streams::{Loaded, Sequence};
+pub use loaders::state_name;
+pub use nested::state_dormant;
+pub use streams::{Loaded, Sequence, interpret_each};
 
 use super::{Format, FormatKind, Halt, Scan};
 use crate::bytes::Role;

@@ -13,9 +13,10 @@ use super::identify;
 use super::rereading::Rereading;
 use super::salvage::is_plausible;
 use crate::bytes::{MemorySource, ReadAt};
-use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded, may_exist};
+use crate::decode::codec::literal;
+use crate::decode::pickle::{Content, End, Extent, Machine, Nested, Persistence, Purpose, decoded, may_exist, opcode};
 use crate::fact::Fact;
-use crate::formats::{Probe, Scan, detect};
+use crate::formats::{Halt, Probe, Scan, detect};
 
 /// Pickles within pickles. A loader within a loader is already no model.
 const DEEPEST: u64 = 4;
@@ -25,6 +26,8 @@ const LONGEST_ENCODED: u64 = 1 << 20;
 const LONGEST_OWNED: u64 = 16 << 20;
 /// Bytes written as characters that are looked at; pickles of storages take less than a kilobyte of them.
 const LONGEST_LATIN1: usize = 4 << 20;
+/// Bytes that a compressed pickle which nobody loads may decode to.
+const LONGEST_DORMANT: usize = 64 << 20;
 /// The pickles in front of the storages in a checkpoint of `PyTorch` before 1.6.
 const TORCH_PICKLES: u64 = 5;
 
@@ -202,6 +205,27 @@ impl ReadAt for Bytes {
 
 fn does_something(machine: &Machine<'_>) -> bool {
     machine.calls() > 0 && !machine.names().all().is_empty() && is_plausible(machine)
+}
+
+/// States what `bytes` at `at` would call that nobody unpickles, if they are a whole pickle, compressed or not.
+///
+/// # Errors
+/// A limit.
+pub fn state_dormant(scan: &mut Scan<'_>, bytes: Vec<u8>, at: u64) -> Result<(), Halt> {
+    let plain = if bytes.first() == Some(&opcode::PROTO) { None } else { literal(&bytes, LONGEST_DORMANT) };
+    scan.budget.take_bytes(plain.as_ref().map_or(0, Vec::len) as u64)?;
+    let source = Bytes(plain.unwrap_or(bytes));
+    let mut machine = Machine::new(&source, Persistence::None);
+    machine.limit_lines(1 << 20);
+    machine.begin(0);
+    match machine.run(scan.budget, u64::MAX) {
+        Some(End::Stop) if machine.offset() >= source.len() && does_something(&machine) => {
+            dormant(scan, &machine, at);
+            Ok(())
+        }
+        Some(End::Limit(exceeded)) => Err(exceeded.into()),
+        _ => Ok(()),
+    }
 }
 
 /// States what a pickle that nobody loads would call.

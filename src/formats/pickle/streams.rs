@@ -10,7 +10,7 @@ use super::rereading::Rereading;
 use super::salvage::{self, Salvage};
 use super::{Dialect, PersistentId, Summary, halt, nested, weights_only};
 use crate::bytes::{Exceeded, ReadAt};
-use crate::decode::pickle::{End, Machine};
+use crate::decode::pickle::{End, Machine, opcode};
 use crate::fact::Fact;
 use crate::formats::{Halt, Scan};
 
@@ -89,10 +89,13 @@ impl Walk {
         let mut gap = if broken { machine.offset() } else { self.summary.end };
         let mut at = gap;
         while let Some(found) = salvage.next(scan, machine, at) {
-            let detail = format!("a pickle begins at {found:#x}, behind {} bytes of something else", found.saturating_sub(gap));
-            let stream = self.summary.streams;
-            let effect = Fact::Opcode { effect: "hidden-stream", opcode: "PROTO", detail: &detail, stream };
-            scan.fact(found, 0, effect);
+            if !is_block(scan, found) {
+                let behind = found.saturating_sub(gap);
+                let detail = format!("a pickle begins at {found:#x}, behind {behind} bytes of something else");
+                let stream = self.summary.streams;
+                let effect = Fact::Opcode { effect: "hidden-stream", opcode: "PROTO", detail: &detail, stream };
+                scan.fact(found, 0, effect);
+            }
             self.finish(scan, machine, found, true);
             gap = machine.offset();
             at = gap.max(found.saturating_add(1));
@@ -173,10 +176,38 @@ impl<'s> Sequence<'s> {
     }
 }
 
+/// Interprets the pickle at each of the offsets. One that breaks keeps no other from being loaded.
+///
+/// # Errors
+/// The first break, or a limit.
+pub fn interpret_each(scan: &mut Scan<'_>, starts: &[u64]) -> Result<(), Halt> {
+    let source = Arc::clone(&scan.input.source);
+    let mut pickles = Sequence::new(&*source);
+    let mut broken = None;
+    for start in starts {
+        match pickles.load(scan, *start, Dialect::Plain) {
+            Ok(_) => {}
+            Err(Halt::Limit(exceeded)) => return Err(exceeded.into()),
+            Err(halt) => broken = broken.or(Some(halt)),
+        }
+    }
+    broken.map_or(Ok(()), Err)?;
+    pickles.conclude()
+}
+
 /// True if a run that broke did something that matters before: it is a pickle, a broken one.
 pub(super) fn has_effect(machine: &Machine<'_>) -> bool {
     !machine.names().all().is_empty()
         && if machine.calls() > 0 { salvage::has_names(machine) } else { salvage::is_plausible(machine) }
+}
+
+/// Blocks in which `dbm.dumb` keeps the values of a shelf, zeros behind each.
+const SHELF_BLOCK: u64 = 512;
+
+/// True if a pickle at `at` begins a block of a shelf: it hides no more than the others do.
+fn is_block(scan: &Scan<'_>, at: u64) -> bool {
+    let before = scan.input.read(at.saturating_sub(1), 1).unwrap_or_default();
+    at.is_multiple_of(SHELF_BLOCK) && matches!(before.as_slice(), [0 | opcode::STOP])
 }
 
 /// True if what lies behind `from` is padding: zeros or blanks.
