@@ -41,7 +41,7 @@ mod wrapper;
 pub use array::may_exist;
 pub use codec::decoded;
 pub use evidence::{
-    Anomaly, Array, ArrayPlace, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader,
+    Anomaly, Array, ArrayPlace, Content, Evidence, Misuse, Nested, PersistentId, Purpose, StoredCode, TextLoader,
 };
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};
