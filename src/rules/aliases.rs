@@ -330,14 +330,14 @@ const ALIAS_DEPTH: usize = 5;
 
 /// Packages under which the modules of Python stand again, by their names of Python 3.
 const SHELVES: &[&str] = &["future.backports.", "future.moves."];
-/// The same by names of its own, in a package of which many others bring a copy.
-const COPIED_SHELF: &str = ".six.moves";
+/// Packages that bring a copy of another one, which has the same by names of its own.
+const COPIES: &[&str] = &["botocore.vendored.", "django.utils.", "sklearn.externals.", "urllib3.packages."];
+const COPIED: &str = "six.moves";
 
 /// The module without the package that only passes it on.
 fn unshelved(module: &str) -> &str {
-    let copied = module.find(COPIED_SHELF).and_then(|at| module.get(at.saturating_add(1)..));
-    let module = copied.unwrap_or(module);
-    SHELVES.iter().find_map(|shelf| module.strip_prefix(shelf)).unwrap_or(module)
+    let copied = || COPIES.iter().find_map(|copy| module.strip_prefix(copy)).filter(|rest| rest.starts_with(COPIED));
+    SHELVES.iter().find_map(|shelf| module.strip_prefix(shelf)).or_else(copied).unwrap_or(module)
 }
 
 /// The public spelling of a module: its longest known prefix replaced.
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(canonical("posixx"), "posixx");
         assert_eq!(canonical("future.moves.pickle"), "pickle");
         assert_eq!(canonical("django.utils.six.moves.urllib.request"), "urllib.request");
-        assert_eq!(canonical("sixty.six.movesx"), "six.movesx");
+        assert_eq!(canonical("other.six.moves.queue"), "other.six.moves.queue");
         assert_eq!(canonical(""), "");
     }
 

@@ -76,9 +76,10 @@ impl Machine<'_> {
             Value::Head(Kind::Tuple, size) if size <= 1.0 => false,
             Value::Head(Kind::Tuple, _) => {
                 deepest == 0
-                    || self.cells.items(value).is_none_or(|items| {
-                        items.into_iter().any(|item| self.shares(item, deepest.saturating_sub(1)))
-                    })
+                    || self
+                        .cells
+                        .items(value)
+                        .is_none_or(|items| items.into_iter().any(|item| self.shares(item, deepest.saturating_sub(1))))
             }
             _ => matches!(value, Value::Bytes(_)) && self.can_change(value),
         }
@@ -129,7 +130,14 @@ impl Machine<'_> {
 
     /// What lies behind `roots`, as far as one look goes.
     fn look_behind(&self, roots: &[Value]) -> Reach {
-        self.reach(roots, &mut HashSet::new(), MOST_WALKED)
+        if self.cells.is_exhausted() {
+            return Reach { cut: true, ..Reach::default() };
+        }
+        let mut seen = HashSet::new();
+        let mut reach = self.reach(roots, &mut seen, MOST_WALKED);
+        self.cells.charge(seen.len());
+        reach.cut |= reach.objects.iter().any(|&object| self.states(object).nth(MOST_MIXED).is_some());
+        reach
     }
 
     /// States that an object is used which may be any of more than are looked at.
@@ -230,6 +238,8 @@ impl Machine<'_> {
 
     /// What lies behind `roots` and is not among `seen`, which holds at most so many nodes.
     fn reach(&self, roots: &[Value], seen: &mut HashSet<Far>, most: usize) -> Reach {
+        // A single look does not pay for long chains of states.
+        let most_states = if most > MOST_WALKED { usize::MAX } else { MOST_MIXED };
         let (mut left, mut reach) = (roots.to_vec(), Reach::default());
         while let Some(value) = left.pop() {
             if let Value::Node(node) = value {
@@ -261,7 +271,7 @@ impl Machine<'_> {
                     } else {
                         reach.objects.push(value);
                     }
-                    left.extend(self.states(value));
+                    left.extend(self.states(value).take(most_states));
                     left.extend([self.cells.field(value, 2), self.cells.field(value, 3)]);
                 }
                 _ if matches!(value, Value::Global(_)) => reach.values.push(value),

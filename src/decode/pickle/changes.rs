@@ -83,13 +83,13 @@ impl Machine<'_> {
             return;
         }
         self.changes.note_use();
-        let known = self.is_changed(value);
-        if let Some(place) = place(value)
-            && self.changes.changed.len() < MOST_CHANGED
-        {
+        let place = place(value);
+        let known = place.is_some_and(|place| self.changes.changed.contains(&place));
+        let is_full = self.changes.changed.len() >= MOST_CHANGED;
+        if let Some(place) = place.filter(|_| !is_full) {
             self.changes.changed.insert(place);
         }
-        let is_marked = || known && self.cells.any(value, |item| item == Value::Unknown);
+        let is_marked = || known || is_full && self.cells.any(value, |item| item == Value::Unknown);
         match kind {
             Some(Kind::List | Kind::Set) if !is_marked() => self.cells.extend(value, &[Value::Unknown]),
             Some(Kind::Dict) if !is_marked() => self.cells.extend(value, &[Value::Unknown; 2]),

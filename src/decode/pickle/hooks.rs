@@ -61,8 +61,6 @@ const CALLED_BY_OPCODES: [&[u8]; 3] = [b"add", b"append", b"extend"];
 const LONGEST_HOOK: usize = 64;
 /// Objects into which methods are written as items.
 const MOST_HOOKED: usize = 4096;
-/// Objects and their arguments of which a mapping is made.
-const MOST_PARTS: usize = 256;
 /// Methods planted under one name that are followed.
 const MOST_HOOKS: usize = 16;
 
@@ -92,6 +90,10 @@ impl Machine<'_> {
         if self.cells.field(object, 4) == Value::None {
             return Vec::new();
         }
+        self.cells.charge(self.states(object).count());
+        if self.cells.is_exhausted() {
+            return Vec::new();
+        }
         let named = |key: Value| key == Value::Unknown || self.content(key, LONGEST_HOOK).as_deref() == Some(name);
         let pairs = self.states(object).flat_map(|state| self.state_pairs(state));
         let found = pairs.filter(|&(key, value)| self.is_callable(value) && named(key));
@@ -101,40 +103,6 @@ impl Machine<'_> {
             found.truncate(MOST_HOOKS);
         }
         found
-    }
-
-    /// Keys and values of a dictionary; of an object those methods that may be items of it: what was written into it, and
-    /// what it is made of, dictionaries or pairs.
-    pub(super) fn mapping_pairs(&self, mapping: Value) -> Vec<(Value, Value)> {
-        let paired = |items: &[Value]| -> Vec<(Value, Value)> {
-            items.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.last()?))).collect()
-        };
-        if self.cells.kind(mapping) == Some(Kind::Dict) {
-            return paired(&self.cells.kept_items(mapping));
-        }
-        let (mut left, mut pairs) = (vec![mapping], Vec::new());
-        for _ in 0..MOST_PARTS {
-            let Some(part) = left.pop() else {
-                pairs.retain(|&(key, value)| self.is_hook(key, value));
-                return pairs;
-            };
-            match (part, self.cells.kind(part)) {
-                (_, Some(Kind::Dict)) => pairs.extend(paired(&self.cells.kept_items(part))),
-                (Value::Node(node), Some(Kind::Call | Kind::Instance)) => {
-                    pairs.extend(paired(self.hook_items.get(&node).map_or(&[], Vec::as_slice)));
-                    left.extend(self.cells.items(self.cells.field(part, 2)).unwrap_or_default());
-                    left.push(self.cells.field(part, 3));
-                }
-                _ => pairs.extend(self.cells.kept_items(part).into_iter().filter_map(|item| {
-                    match *self.cells.items(item)?.as_slice() {
-                        [key, value] => Some((key, value)),
-                        _ => None,
-                    }
-                })),
-            }
-        }
-        // What it is made of goes on: any method may be among it.
-        vec![(Value::Unknown, mapping)]
     }
 
     /// Remembers methods that are written into an object which may be a mapping.
@@ -161,9 +129,9 @@ impl Machine<'_> {
     /// True for an entry of a state that is such a method.
     pub(super) fn is_hook(&self, key: Value, value: Value) -> bool {
         self.is_callable(value)
-            && self.content(key, LONGEST_HOOK).is_some_and(|name| {
-                HOOKS.contains(&name.as_slice()) || CALLED_BY_OPCODES.contains(&name.as_slice())
-            })
+            && self
+                .content(key, LONGEST_HOOK)
+                .is_some_and(|name| HOOKS.contains(&name.as_slice()) || CALLED_BY_OPCODES.contains(&name.as_slice()))
     }
 
     /// True for imported objects and results of calls, which may be functions.

@@ -16,10 +16,6 @@ const DEEPEST_PLANT: usize = 16;
 pub(super) const MOST_STATE: usize = 4096;
 /// Items given to a planted method that are looked at one by one.
 const MOST_ADDED: usize = 64;
-/// States of one object that are looked at. Genuine files set one.
-const MOST_STATES: usize = 1024;
-/// The same as the head of a state counts them.
-const MOST_STATES_SET: f32 = 1024.0;
 
 impl Machine<'_> {
     /// The object that an opcode imports.
@@ -404,49 +400,6 @@ impl Machine<'_> {
             _ => [module.as_bytes(), b"\0", path.as_bytes(), b".", key].concat(),
         };
         self.keep_planted(target, value);
-    }
-
-    fn add_state(&mut self, object: Value, state: Value, by: By) {
-        if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) {
-            let before = self.cells.field(object, 4);
-            let number = match self.cells.field(before, 0) {
-                Value::Head(Kind::State, number) => number + 1.0,
-                _ => 1.0,
-            };
-            if number >= MOST_STATES_SET {
-                self.odd("forgotten-object", by, |_| "it has more states than are looked at".to_owned());
-            }
-            let link = self.cells.node(&[Value::Head(Kind::State, number), state, before]);
-            self.cells.set(object, 4, link);
-            self.note_held(object, &[state]);
-        }
-    }
-
-    /// The states that BUILD gave an object, the last one first.
-    pub(super) fn states(&self, object: Value) -> impl Iterator<Item = Value> {
-        let next = |link: &Value| (self.cells.kind(*link) == Some(Kind::State)).then(|| self.cells.field(*link, 2));
-        let links = std::iter::successors(Some(self.cells.field(object, 4)), next);
-        let states = links.take_while(|link| self.cells.kind(*link) == Some(Kind::State));
-        states.map(|link| self.cells.field(link, 1)).take(MOST_STATES)
-    }
-
-    /// The entry `name` in the states that BUILD gave an object: the last one counts, unless a function may have
-    /// written over it.
-    pub(super) fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
-        let mut pairs = self.states(object).flat_map(|state| self.state_pairs(state).into_iter().rev());
-        let found =
-            pairs.find(|(key, _)| *key == Value::Unknown || self.content(*key, LONGEST_NAME).as_deref() == Some(name));
-        found.map(|(key, value)| if key == Value::Unknown { Value::Unknown } else { value })
-    }
-
-    /// Keys and values of a state: a mapping, or a tuple of them (instance attributes, then slots).
-    pub(super) fn state_pairs(&self, state: Value) -> Vec<(Value, Value)> {
-        let mappings = match self.cells.kind(state) {
-            Some(Kind::Dict | Kind::Call | Kind::Instance) => vec![state],
-            Some(Kind::Tuple) if self.cells.len(state) == 2 => self.cells.items(state).unwrap_or_default(),
-            _ => Vec::new(),
-        };
-        mappings.into_iter().flat_map(|mapping| self.mapping_pairs(mapping)).collect()
     }
 
     /// BUILD: restores `state` on `target`. Returns what replaces the target on the stack, if something does.

@@ -34,6 +34,7 @@ mod reader;
 mod render;
 mod restored;
 mod role;
+mod state;
 mod step;
 mod strings;
 mod wrapper;

@@ -164,6 +164,10 @@ impl Machine<'_> {
             let arguments = self.cells.items(self.cells.field(Value::Node(class), 2)).unwrap_or_default();
             let tuples = arguments.into_iter().filter(|&item| self.cells.kind(item) == Some(Kind::Tuple));
             let bases: Vec<Value> = tuples.flat_map(|tuple| self.cells.kept_items(tuple)).collect();
+            self.cells.charge(bases.len());
+            if self.cells.is_exhausted() {
+                return;
+            }
             for base in bases {
                 match base {
                     Value::Global(id) => {

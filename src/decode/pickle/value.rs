@@ -87,6 +87,10 @@ pub const KEPT_ITEMS: usize = 4096;
 /// Items that may be looked at in one stream, so that looking at the same large container again and again ends.
 pub const MOST_LOOKS: u64 = 256 << 20;
 
+/// Nodes of one walk that cost nothing, and what each further one costs in items looked at.
+const FREE_WALK: usize = 16;
+const COST_OF_NODE: usize = 64;
+
 /// The ring of cells.
 #[derive(Debug, Default)]
 pub struct Cells {
@@ -232,7 +236,7 @@ impl Cells {
             return items;
         }
         if self.kind(container) == Some(Kind::Tuple) {
-            let behind = KEPT_ITEMS as u64 + 2;
+            let behind = (KEPT_ITEMS as u64).saturating_add(2);
             let more = match self.field(container, behind) {
                 Value::Len(more) => usize::try_from(more).unwrap_or(usize::MAX),
                 _ => 0,
@@ -275,6 +279,11 @@ impl Cells {
     fn look(&self, items: usize) -> Option<()> {
         self.looks.set(self.looks.get().saturating_add(items as u64));
         (!self.is_exhausted()).then_some(())
+    }
+
+    /// Pays for a walk over so many nodes. Short ones, of which genuine files have many, are free.
+    pub fn charge(&self, walked: usize) {
+        let _ = self.look(walked.saturating_sub(FREE_WALK).saturating_mul(COST_OF_NODE));
     }
 
     /// True if one of the kept items of a list, dict or set, in any order, is like that.
