@@ -16,6 +16,8 @@ const MOST_WALKED: usize = 1024;
 const MOST_GIVEN: usize = 1 << 19;
 /// Values that a container may hold after a call.
 const MOST_MIXED: usize = 64;
+/// States of one object that a single look goes through.
+const MOST_LOOKED_THROUGH: usize = 256;
 /// Tuples within tuples of arguments. Deeper ones count as holding something.
 const DEEPEST: u8 = 4;
 /// The size that the head of a call has if a container of the file is among its arguments.
@@ -136,7 +138,7 @@ impl Machine<'_> {
         let mut seen = HashSet::new();
         let mut reach = self.reach(roots, &mut seen, MOST_WALKED);
         self.cells.charge(seen.len());
-        reach.cut |= reach.objects.iter().any(|&object| self.states(object).nth(MOST_MIXED).is_some());
+        reach.cut |= reach.objects.iter().any(|&object| self.states(object).nth(MOST_LOOKED_THROUGH).is_some());
         reach
     }
 
@@ -239,7 +241,7 @@ impl Machine<'_> {
     /// What lies behind `roots` and is not among `seen`, which holds at most so many nodes.
     fn reach(&self, roots: &[Value], seen: &mut HashSet<Far>, most: usize) -> Reach {
         // A single look does not pay for long chains of states.
-        let most_states = if most > MOST_WALKED { usize::MAX } else { MOST_MIXED };
+        let most_states = if most > MOST_WALKED { usize::MAX } else { MOST_LOOKED_THROUGH };
         let (mut left, mut reach) = (roots.to_vec(), Reach::default());
         while let Some(value) = left.pop() {
             if let Value::Node(node) = value {
