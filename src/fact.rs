@@ -307,9 +307,9 @@ facts! {
         loader: &'a str,
         /// True if it would load the input.
         accepted: bool,
-        /// True if it refuses this kind of file as a whole.
+        /// True if it refuses the file as a whole: for its kind, or because it is broken.
         whole: bool,
-        /// The kind, or the first few opcodes and names that it refuses; empty if it accepts.
+        /// The kind, what is broken, or the first few opcodes and names that it refuses; empty if it accepts.
         refused: &'a str,
     }
 

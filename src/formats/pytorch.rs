@@ -19,7 +19,7 @@
 pub(super) mod storage;
 
 use super::archive_zip::{self, Container};
-use super::pickle::{self, Dialect, Summary, looks_like_pickle, weights_only};
+use super::pickle::{self, Dialect, looks_like_pickle, weights_only};
 use super::{Format, FormatKind, Halt, Probe, Scan, is_hidden};
 use crate::bytes::{Input, Role};
 use crate::decode::zip::{Archive, Entry, name_text};
@@ -94,23 +94,26 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
                 continue;
             }
             container.verify(scan, &entry, &opened, Role::TorchPickle)?;
+            let mut broken = None;
             let interpret = |scan: &mut Scan<'_>| {
                 if is_hidden(name) {
                     let (container, detail) = (FORMAT.name, pickle::FORMAT.title);
                     scan.whole(Fact::Member { anomaly: "hidden-code", member: name, container, detail });
                 }
-                pickle::interpret(scan, 0, Dialect::Torch)
+                pickle::interpret(scan, 0, Dialect::Torch).inspect_err(|halt| broken = weights_only::broken(halt))
             };
             let summary = scan.within(&opened.input, &pickle::FORMAT, interpret);
             storages.add(name, summary.as_ref());
             if Layout::inner(name) == "data.pkl" {
-                main = main.or(summary);
+                let read = summary.map(|summary| Ok(summary.refused));
+                main = main.or(read).or(broken.map(Err));
             }
         }
     }
     match main {
-        _ if kind.starts_with("TorchScript") => weights_only::state_kind(scan, kind),
-        Some(Summary { refused, .. }) => weights_only::state(scan, &refused),
+        _ if kind.starts_with("TorchScript") => weights_only::state_whole(scan, kind),
+        Some(Ok(refused)) => weights_only::state(scan, &refused),
+        Some(Err(broken)) => weights_only::state_whole(scan, &broken),
         None => {}
     }
     storages.account(scan, &container.archive);

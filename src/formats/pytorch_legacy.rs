@@ -55,7 +55,11 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut pickles = Sequence::new(&*source);
     let mut at = 0;
     loop {
-        at = checkpoint(scan, &mut pickles, at)?;
+        at = checkpoint(scan, &mut pickles, at).inspect_err(|halt| {
+            if let Some(reason) = weights_only::broken(halt) {
+                weights_only::state_whole(scan, &reason);
+            }
+        })?;
         scan.budget.take_work(256)?;
         if !is_legacy_torch(&*source, at) {
             break;

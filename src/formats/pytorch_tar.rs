@@ -64,7 +64,7 @@ fn identify(probe: &Probe<'_>) -> bool {
 fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     let mut container = Container::read(scan)?;
     scan.whole(Fact::Component { name: FORMAT.name, detail: "" });
-    weights_only::state_kind(scan, FORMAT.title);
+    weights_only::state_whole(scan, FORMAT.title);
     container.audit(scan)?;
     let storages = within(scan, &mut container, "storages", storages)?.unwrap_or_default();
     let keys = within(scan, &mut container, "tensors", |scan| tensors(scan, &storages))?;

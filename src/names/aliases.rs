@@ -103,6 +103,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("imp", "importlib"),
     ("joblib.externals.cloudpickle", "cloudpickle"),
     ("macpath", "os.path"),
+    ("md5", "hashlib"),
     ("mock", "unittest.mock"),
     ("nt", "os"),
     ("ntpath", "os.path"),
@@ -121,9 +122,38 @@ const ALIASES: &[(&str, &str)] = &[
     ("robotparser", "urllib.robotparser"),
     ("ruamel_yaml", "ruamel.yaml"),
     ("setuptools._distutils", "distutils"),
+    ("sha", "hashlib"),
+    ("six.moves.BaseHTTPServer", "http.server"),
+    ("six.moves.CGIHTTPServer", "http.server"),
+    ("six.moves.SimpleHTTPServer", "http.server"),
+    ("six.moves._dummy_thread", "_thread"),
+    ("six.moves._thread", "_thread"),
     ("six.moves.builtins", "builtins"),
     ("six.moves.cPickle", "pickle"),
+    ("six.moves.collections_abc", "collections.abc"),
+    ("six.moves.configparser", "configparser"),
+    ("six.moves.copyreg", "copyreg"),
+    ("six.moves.dbm_gnu", "dbm"),
+    ("six.moves.dbm_ndbm", "dbm"),
+    ("six.moves.html_entities", "html.entities"),
+    ("six.moves.html_parser", "html.parser"),
+    ("six.moves.http_client", "http.client"),
+    ("six.moves.http_cookiejar", "http.cookiejar"),
+    ("six.moves.http_cookies", "http.cookies"),
+    ("six.moves.queue", "queue"),
+    ("six.moves.reprlib", "reprlib"),
+    ("six.moves.socketserver", "socketserver"),
+    ("six.moves.tkinter", "tkinter"),
+    ("six.moves.tkinter_dialog", "tkinter.dialog"),
+    ("six.moves.tkinter_filedialog", "tkinter.filedialog"),
+    ("six.moves.tkinter_simpledialog", "tkinter.simpledialog"),
     ("six.moves.urllib", "urllib"),
+    ("six.moves.urllib_error", "urllib.error"),
+    ("six.moves.urllib_parse", "urllib.parse"),
+    ("six.moves.urllib_robotparser", "urllib.robotparser"),
+    ("six.moves.winreg", "winreg"),
+    ("six.moves.xmlrpc_client", "xmlrpc.client"),
+    ("six.moves.xmlrpc_server", "xmlrpc.server"),
     ("sklearn.externals.joblib", "joblib"),
     ("sklearn.externals.joblib.externals.cloudpickle", "cloudpickle"),
     ("sklearn.externals.six", "six"),
@@ -298,9 +328,22 @@ const PY2_EXCEPTIONS: &[&str] = &[
 /// Components of a module name that an alias can have at most.
 const ALIAS_DEPTH: usize = 5;
 
+/// Packages under which the modules of Python stand again, by their names of Python 3.
+const SHELVES: &[&str] = &["future.backports.", "future.moves."];
+/// Packages that bring a copy of another one, which has the same by names of its own.
+const COPIES: &[&str] = &["botocore.vendored.", "django.utils.", "sklearn.externals.", "urllib3.packages."];
+const COPIED: &str = "six.moves";
+
+/// The module without the package that only passes it on.
+fn unshelved(module: &str) -> &str {
+    let copied = || COPIES.iter().find_map(|copy| module.strip_prefix(copy)).filter(|rest| rest.starts_with(COPIED));
+    SHELVES.iter().find_map(|shelf| module.strip_prefix(shelf)).or_else(copied).unwrap_or(module)
+}
+
 /// The public spelling of a module: its longest known prefix replaced.
 #[must_use]
 pub(crate) fn canonical(module: &str) -> Cow<'_, str> {
+    let module = unshelved(module);
     let ends = module.match_indices('.').map(|(at, _)| at).chain([module.len()]).take(ALIAS_DEPTH);
     let longest = ends.filter_map(|end| {
         let (prefix, rest) = module.split_at_checked(end)?;
@@ -358,6 +401,9 @@ mod tests {
         assert_eq!(canonical("sklearn.externals.joblib.numpy_pickle"), "joblib.numpy_pickle");
         assert_eq!(canonical("joblib.externals.cloudpickle.cloudpickle"), "cloudpickle.cloudpickle");
         assert_eq!(canonical("posixx"), "posixx");
+        assert_eq!(canonical("future.moves.pickle"), "pickle");
+        assert_eq!(canonical("django.utils.six.moves.urllib.request"), "urllib.request");
+        assert_eq!(canonical("other.six.moves.queue"), "other.six.moves.queue");
         assert_eq!(canonical(""), "");
     }
 

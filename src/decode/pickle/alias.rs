@@ -3,16 +3,22 @@
 //!
 //! This module finds what a call can reach, however deep; that it is changed from then on is for [`super::changes`].
 
+use std::collections::HashSet;
+
 use super::machine::{By, Machine};
 use super::names::looks_like_class;
 use super::role::{Role, canonical};
-use super::value::{Kind, Value};
+use super::value::{Far, Kind, Value};
 
-/// Nodes that are looked at behind one call or object.
+/// Nodes that are looked at behind one call or object, where what was seen before is not remembered.
 const MOST_WALKED: usize = 1024;
+/// Nodes of one stream that are remembered as given to a call.
+const MOST_GIVEN: usize = 1 << 19;
 /// Values that a container may hold after a call.
 const MOST_MIXED: usize = 64;
-/// Tuples within tuples of arguments.
+/// States of one object that a single look goes through.
+const MOST_LOOKED_THROUGH: usize = 256;
+/// Tuples within tuples of arguments. Deeper ones count as holding something.
 const DEEPEST: u8 = 4;
 /// The size that the head of a call has if a container of the file is among its arguments.
 const SHARES: f32 = 2.0;
@@ -51,6 +57,8 @@ struct Reach {
     others: Vec<Value>,
     /// Imported objects, and what is prepared to be called.
     values: Vec<Value>,
+    /// True if there is more than was looked at.
+    cut: bool,
 }
 
 impl Machine<'_> {
@@ -67,9 +75,13 @@ impl Machine<'_> {
             Value::Head(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator, _) => true,
             Value::Head(Kind::Call, size) => size >= SHARES,
             Value::Head(Kind::Instance, _) => self.can_change(value),
-            Value::Head(Kind::Tuple, _) if deepest > 0 => {
-                let items = self.cells.items(value).unwrap_or_default();
-                items.into_iter().take(MOST_MIXED).any(|item| self.shares(item, deepest.saturating_sub(1)))
+            Value::Head(Kind::Tuple, size) if size <= 1.0 => false,
+            Value::Head(Kind::Tuple, _) => {
+                deepest == 0
+                    || self
+                        .cells
+                        .items(value)
+                        .is_none_or(|items| items.into_iter().any(|item| self.shares(item, deepest.saturating_sub(1))))
             }
             _ => matches!(value, Value::Bytes(_)) && self.can_change(value),
         }
@@ -77,17 +89,64 @@ impl Machine<'_> {
 
     /// A call of a function that is not followed: it may have written anything it was given into each container.
     pub(super) fn escape(&mut self, callable: Value, arguments: Value, keywords: Value) {
-        let is_class = |id| self.names.get(id).is_none_or(|name| looks_like_class(&name.function));
-        if matches!(callable, Value::Global(id) if is_class(id))
+        if matches!(callable, Value::Global(id) if self.is_class(id))
             || !(self.shares(arguments, DEEPEST) || self.shares(keywords, DEEPEST))
         {
             return;
         }
-        let reach = self.reach(&[arguments, keywords]);
+        self.give(&[arguments, keywords]);
+    }
+
+    /// Code that is not followed gets hold of `values`, and so of all that is behind them, now and later. What it has
+    /// hold of already is not walked again: each node costs one look, however many calls share it.
+    fn give(&mut self, values: &[Value]) {
+        let mut given = std::mem::take(&mut self.changes.given);
+        let reach = self.reach(values, &mut given, MOST_GIVEN);
+        self.changes.given = given;
+        if reach.cut {
+            self.evidence.dropped =
+                Some(crate::bytes::Exceeded { what: "objects that calls may change", limit: MOST_GIVEN as u64 });
+        }
+        self.changes.note_use();
         for &container in &reach.containers {
             self.blur(container, &reach.values);
         }
         self.change_behind(&reach);
+    }
+
+    /// Adds items to a container. Who has got hold of it has got hold of them.
+    pub(super) fn add_items(&mut self, container: Value, items: &[Value]) {
+        self.cells.extend(container, items);
+        if self.cells.kind(container) == Some(Kind::Dict) && self.plants_hook(items) {
+            self.pin(container);
+        }
+        self.note_held(container, items);
+    }
+
+    /// The same for any part that an object gets.
+    pub(super) fn note_held(&mut self, object: Value, parts: &[Value]) {
+        if self.changes.is_given(object) {
+            self.give(parts);
+        }
+    }
+
+    /// What lies behind `roots`, as far as one look goes.
+    fn look_behind(&self, roots: &[Value]) -> Reach {
+        if self.cells.is_exhausted() {
+            return Reach { cut: true, ..Reach::default() };
+        }
+        let mut seen = HashSet::new();
+        let mut reach = self.reach(roots, &mut seen, MOST_WALKED);
+        self.cells.charge(seen.len());
+        reach.cut |= reach.objects.iter().any(|&object| self.states(object).nth(MOST_LOOKED_THROUGH).is_some());
+        reach
+    }
+
+    /// States that an object is used which may be any of more than are looked at.
+    fn note_many(&mut self, reach: &Reach, by: By) {
+        if reach.cut {
+            self.odd("forgotten-object", by, |_| "it may be any of more objects than are looked at".to_owned());
+        }
     }
 
     /// What is no container is changed as well.
@@ -98,7 +157,10 @@ impl Machine<'_> {
     }
 
     /// Items written into an object: they may go to each container behind it.
-    pub(super) fn may_write(&mut self, object: Value, items: &[Value], pairs: bool) {
+    pub(super) fn may_write(&mut self, object: Value, items: &[Value], pairs: bool, by: By) {
+        if pairs {
+            self.keep_hook_items(object, items);
+        }
         let shares = match self.cells.kind(object) {
             Some(Kind::Call) => self.shares(object, DEEPEST) || self.cells.field(object, 4) != Value::None,
             Some(Kind::Instance) => {
@@ -109,41 +171,59 @@ impl Machine<'_> {
         if !shares {
             return;
         }
-        let reach = self.reach(&[object]);
+        let reach = self.look_behind(&[object]);
+        self.note_many(&reach, by);
         for &container in &reach.containers {
-            if pairs == (self.cells.kind(container) == Some(Kind::Dict)) {
-                self.cells.extend(container, items.get(..items.len().min(MOST_WALKED)).unwrap_or(items));
+            // Each change leaves an unknown item. Which items they are is worth telling where it is one of a few.
+            if pairs == (self.cells.kind(container) == Some(Kind::Dict)) && reach.containers.len() <= MOST_MIXED {
+                self.add_items(container, items);
             }
             self.change(container);
         }
+        self.note_held(object, items);
         self.change_behind(&reach);
     }
 
     /// The objects that the result of a call may be.
-    pub(super) fn may_be(&self, result: Value) -> Vec<Value> {
+    pub(super) fn may_be(&mut self, result: Value, by: By) -> Vec<Value> {
         if self.cells.kind(result) != Some(Kind::Call) || self.makes_data(result) {
             return Vec::new();
         }
-        let mut objects = self.reach(&[result]).objects;
-        objects.retain(|&object| object != result);
-        objects.truncate(MOST_MIXED);
-        objects
+        let mut reach = self.look_behind(&[result]);
+        reach.objects.retain(|&object| object != result);
+        reach.cut |= reach.objects.len() > MOST_MIXED;
+        if self.gives_back(result) {
+            self.note_many(&reach, by);
+        }
+        reach.objects.truncate(MOST_MIXED);
+        reach.objects
+    }
+
+    fn is_class(&self, id: u32) -> bool {
+        self.names.get(id).is_none_or(|name| looks_like_class(&name.function))
+    }
+
+    /// True if the result of a call may be one of the objects that it is given.
+    fn gives_back(&self, result: Value) -> bool {
+        self.cells.kind(result) == Some(Kind::Call)
+            && match self.cells.field(result, 1) {
+                Value::Global(id) => self.names.get(id).is_some_and(|name| {
+                    let module = canonical(&name.module);
+                    let package = module.split('.').next().unwrap_or_default();
+                    GIVING_NAMES.contains(&name.function.as_str())
+                        || GIVING.contains(&package) && !looks_like_class(&name.function)
+                }),
+                _ => true,
+            }
     }
 
     /// True if the result of a call may be an imported object that it is given.
     pub(super) fn may_be_imported(&self, result: Value) -> bool {
-        let gives_back = match self.cells.field(result, 1) {
-            Value::Global(id) => self.names.get(id).is_some_and(|name| {
-                let module = canonical(&name.module);
-                let package = module.split('.').next().unwrap_or_default();
-                GIVING_NAMES.contains(&name.function.as_str())
-                    || GIVING.contains(&package) && !looks_like_class(&name.function)
-            }),
-            _ => true,
-        };
-        self.cells.kind(result) == Some(Kind::Call)
-            && gives_back
-            && self.reach(&[self.cells.field(result, 2)]).values.iter().any(|value| matches!(value, Value::Global(_)))
+        if !self.gives_back(result) {
+            return false;
+        }
+        let reach = self.look_behind(&[self.cells.field(result, 2)]);
+        reach.cut || reach.values.iter().any(|value| matches!(value, Value::Global(_)))
     }
 
     /// A call has got hold of a container and of `values`: they may be among its items, which are no longer known.
@@ -158,24 +238,30 @@ impl Machine<'_> {
         self.change(container);
     }
 
-    fn reach(&self, roots: &[Value]) -> Reach {
+    /// What lies behind `roots` and is not among `seen`, which holds at most so many nodes.
+    fn reach(&self, roots: &[Value], seen: &mut HashSet<Far>, most: usize) -> Reach {
+        // A single look does not pay for long chains of states.
+        let most_states = if most > MOST_WALKED { usize::MAX } else { MOST_LOOKED_THROUGH };
         let (mut left, mut reach) = (roots.to_vec(), Reach::default());
-        let mut seen = std::collections::HashSet::new();
         while let Some(value) = left.pop() {
             if let Value::Node(node) = value {
-                if seen.len() >= MOST_WALKED {
-                    break;
-                }
-                if !seen.insert(node) {
+                if seen.contains(&node) {
                     continue;
                 }
+                if seen.len() >= most {
+                    reach.cut = true;
+                    break;
+                }
+                seen.insert(node);
             }
             match self.cells.kind(value) {
                 Some(kind @ (Kind::List | Kind::Dict | Kind::Set | Kind::Tuple)) => {
                     if kind != Kind::Tuple {
                         reach.containers.push(value);
                     }
-                    left.extend(self.cells.kept_items(value).into_iter().take(MOST_WALKED));
+                    // Literals lead nowhere.
+                    let leads = |item: &Value| matches!(item, Value::Node(_) | Value::Global(_) | Value::Bytes(_));
+                    left.extend(self.cells.kept_items(value).into_iter().filter(leads));
                 }
                 Some(Kind::Iterator) => {
                     reach.others.push(value);
@@ -187,7 +273,7 @@ impl Machine<'_> {
                     } else {
                         reach.objects.push(value);
                     }
-                    left.extend(self.states(value).take(MOST_MIXED));
+                    left.extend(self.states(value).take(most_states));
                     left.extend([self.cells.field(value, 2), self.cells.field(value, 3)]);
                 }
                 _ if matches!(value, Value::Global(_)) => reach.values.push(value),

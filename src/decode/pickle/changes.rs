@@ -13,7 +13,7 @@ use super::machine::{By, Machine};
 use super::names::{LONGEST_NAME, Name};
 use super::opcode;
 use super::role::Role;
-use super::value::{Kind, Value};
+use super::value::{Far, Kind, Value};
 
 /// Changed values that are told apart; beyond that all count as changed.
 const MOST_CHANGED: usize = 1 << 18;
@@ -39,6 +39,8 @@ const CHANGING: &[&str] = &[
 pub(super) struct Changes {
     /// Places of nodes, and of literals.
     changed: HashSet<u64>,
+    /// Nodes that code which is not followed has got hold of, with all that is behind them.
+    pub(super) given: HashSet<Far>,
     /// What may have used up any iterator, or written into what it goes over.
     count: i32,
     /// True once there is an iterator.
@@ -48,8 +50,19 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn clear(&mut self) {
         self.changed.clear();
+        self.given.clear();
         self.count = 0;
         self.iterators = false;
+    }
+
+    /// True if code that is not followed has got hold of `value`.
+    pub(super) fn is_given(&self, value: Value) -> bool {
+        matches!(value, Value::Node(node) if !self.given.is_empty() && self.given.contains(&node))
+    }
+
+    /// Something may have used up any iterator.
+    pub(super) fn note_use(&mut self) {
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -69,14 +82,14 @@ impl Machine<'_> {
         if !matches!(kind, Some(Kind::List | Kind::Dict | Kind::Set | Kind::Iterator)) && !self.can_change(value) {
             return;
         }
-        self.changes.count = self.changes.count.saturating_add(1);
-        let known = self.is_changed(value);
-        if let Some(place) = place(value)
-            && self.changes.changed.len() < MOST_CHANGED
-        {
+        self.changes.note_use();
+        let place = place(value);
+        let known = place.is_some_and(|place| self.changes.changed.contains(&place));
+        let is_full = self.changes.changed.len() >= MOST_CHANGED;
+        if let Some(place) = place.filter(|_| !is_full) {
             self.changes.changed.insert(place);
         }
-        let is_marked = || known && self.cells.any(value, |item| item == Value::Unknown);
+        let is_marked = || known || is_full && self.cells.any(value, |item| item == Value::Unknown);
         match kind {
             Some(Kind::List | Kind::Set) if !is_marked() => self.cells.extend(value, &[Value::Unknown]),
             Some(Kind::Dict) if !is_marked() => self.cells.extend(value, &[Value::Unknown; 2]),
@@ -95,7 +108,7 @@ impl Machine<'_> {
     /// An opcode has written into a container, over which an iterator may go that was made before.
     pub(super) fn note_written(&mut self, container: Value, by_key: bool) {
         if self.changes.iterators {
-            self.changes.count = self.changes.count.saturating_add(1);
+            self.changes.note_use();
         }
         if by_key && self.cells.kind(container) == Some(Kind::List) {
             self.change(container);

@@ -144,6 +144,26 @@ pub struct StoredCode {
     pub root: Option<Id>,
 }
 
+/// Operands that an opcode of Python's unpickler may take, or that its checks leave to Python, and that a loader of
+/// weights alone refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misuse {
+    /// An item written into something that it is not for: into a dictionary without a key, into a list with one.
+    ItemElsewhere,
+    /// A state for what is neither an instance nor the result of a call.
+    StateElsewhere,
+    /// An instance of what is no imported class.
+    NoClass,
+    /// A call of what is no imported function, or of one without a tuple of arguments.
+    NoCall,
+    /// A memo slot that was never set.
+    UnsetMemo,
+    /// Text that is not UTF-8.
+    NoText,
+    /// A persistent id that is no tuple.
+    BareId,
+}
+
 /// Everything but the names.
 #[derive(Debug, Default)]
 pub struct Evidence {
@@ -163,8 +183,8 @@ pub struct Evidence {
     pub codes_cut: bool,
     /// True if a function that is made of stored code is called while the stream loads.
     pub runs_code: bool,
-    /// True if SETITEM wrote into a list, or APPEND to what is no list: a loader of weights alone refuses that.
-    pub writes_elsewhere: bool,
+    /// What no loader of weights alone lets an opcode do, each once.
+    pub misuses: Vec<Misuse>,
     /// String literals of some length, each text once, by the offset of their opcode.
     pub texts: Vec<Far>,
     /// Arrays that joblib stores outside the pickle.
@@ -188,13 +208,19 @@ impl Evidence {
         self.code_parts.clear();
         self.codes_cut = false;
         self.runs_code = false;
-        self.writes_elsewhere = false;
+        self.misuses.clear();
         self.texts.clear();
         self.arrays.clear();
         self.dropped = None;
         self.seen_texts.clear();
         self.seen_nested.clear();
         self.seen_ids.clear();
+    }
+
+    pub(super) fn misuse(&mut self, misuse: Misuse) {
+        if !self.misuses.contains(&misuse) {
+            self.misuses.push(misuse);
+        }
     }
 
     /// Counts an oddity. True as long as those of its kind are kept.

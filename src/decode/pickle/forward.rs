@@ -147,10 +147,16 @@ impl Machine<'_> {
     }
 
     /// `namedtuple`, `Enum` and `type`: the first two go through what names their fields.
-    pub(super) fn make_named_class(&mut self, id: u32, items: &[Value], by: By, depth: u8) -> Outcome {
+    pub(super) fn make_named_class(&mut self, id: u32, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
         let made = self.make_class(items, by);
+        // `Enum(…, type=Class)` makes its members of that class.
+        for (_, value) in self.mapping_pairs(keywords) {
+            if let Value::Global(class) = value {
+                self.note_use(class, "called", by, "", (value, Value::Unknown));
+            }
+        }
         match self.asks(id) {
-            true => Outcome { value: made.value, arguments: self.ask(items, Value::None, by, depth).arguments },
+            true => Outcome { value: made.value, arguments: self.ask(items, keywords, by, depth).arguments },
             false => made,
         }
     }

@@ -70,7 +70,7 @@ impl Machine<'_> {
 
     pub(super) fn instance_node(&mut self, class: Value, arguments: Value, keywords: Value) -> Value {
         let node = self.cells.node(&[Value::Head(Kind::Instance, 1.0), class, arguments, keywords, Value::None]);
-        if matches!(class, Value::Global(id) if self.names.get(id).is_some_and(|name| name.watched)) {
+        if matches!(class, Value::Global(id) if self.names.get(id).is_some_and(is_judged_by_state)) {
             self.pin(node);
         }
         node
@@ -99,7 +99,7 @@ impl Machine<'_> {
                 self.escape(callable, arguments, keywords);
             }
             let node = self.call_node(callable, arguments, keywords);
-            if self.names.get(id).is_some_and(|name| name.watched) {
+            if self.names.get(id).is_some_and(is_judged_by_state) {
                 self.pin(node);
             }
             return node;
@@ -205,7 +205,7 @@ impl Machine<'_> {
                 Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)))
             }
             Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
-            Role::ClassMaker => self.make_named_class(id, items, by, depth),
+            Role::ClassMaker => self.make_named_class(id, items, keywords, by, depth),
             Role::Container => self.ask(items, keywords, by, depth),
             Role::Reader(place) => {
                 let file = items.get(usize::from(place)).copied().unwrap_or(Value::None);
@@ -278,7 +278,7 @@ impl Machine<'_> {
                 let base = self.owner(id, by);
                 Outcome::of(self.item_of(base, item(0), by))
             }
-            Role::SetItem => self.set_item(item(0), item(1), item(2)),
+            Role::SetItem => self.set_item(item(0), item(1), item(2), by),
             Role::Vars => Outcome::of(self.attribute(item(0), b"__dict__", by)),
             Role::Globals => Outcome::unresolved(),
             Role::Import => Outcome::of(self.import(items, "__import__", by)),
@@ -530,6 +530,11 @@ impl Machine<'_> {
         }
         self.cells.items(arguments).unwrap_or_default().into_iter().for_each(|item| self.feed(item));
     }
+}
+
+/// True for classes whose objects run what their state says.
+const fn is_judged_by_state(name: &Name) -> bool {
+    name.watched || name.given.is_some()
 }
 
 const fn is_decoder(role: Role) -> bool {

@@ -1,5 +1,6 @@
 //! From names to objects: imports, attributes, items, and what a stream itself has put there.
 
+use super::evidence::Misuse;
 use super::invoke::Outcome;
 use super::machine::{By, Machine};
 use super::names::{LONGEST_NAME, MODULE, Spelling, spelling};
@@ -13,10 +14,8 @@ const LONGEST_PLANT: usize = 512;
 const DEEPEST_PLANT: usize = 16;
 /// Entries of a state that are looked at.
 pub(super) const MOST_STATE: usize = 4096;
-/// States of one object that are looked at. Genuine files set one.
-const MOST_STATES: usize = 1024;
-/// The same as the head of a state counts them.
-const MOST_STATES_SET: f32 = 1024.0;
+/// Items given to a planted method that are looked at one by one.
+const MOST_ADDED: usize = 64;
 
 impl Machine<'_> {
     /// The object that an opcode imports.
@@ -380,13 +379,13 @@ impl Machine<'_> {
     }
 
     /// `setitem(object, key, value)`.
-    pub(super) fn set_item(&mut self, object: Value, key: Value, value: Value) -> Outcome {
+    pub(super) fn set_item(&mut self, object: Value, key: Value, value: Value, by: By) -> Outcome {
         match (object, self.name_text(key)) {
             (Value::Global(id), Some(key)) => self.plant_item(id, &key, value),
             (Value::Global(_), None) => return Outcome::unresolved(),
-            _ if self.cells.kind(object) == Some(Kind::Dict) => self.cells.extend(object, &[key, value]),
+            _ if self.cells.kind(object) == Some(Kind::Dict) => self.add_items(object, &[key, value]),
             _ if self.cells.kind(object) == Some(Kind::List) => self.blur(object, &[value]),
-            _ => self.may_write(object, &[key, value], true),
+            _ => self.may_write(object, &[key, value], true, by),
         }
         Outcome::resolved(None)
     }
@@ -411,56 +410,6 @@ impl Machine<'_> {
         self.keep_planted(target, value);
     }
 
-    fn add_state(&mut self, object: Value, state: Value, by: By) {
-        if matches!(self.cells.kind(object), Some(Kind::Call | Kind::Instance)) {
-            let before = self.cells.field(object, 4);
-            let number = match self.cells.field(before, 0) {
-                Value::Head(Kind::State, number) => number + 1.0,
-                _ => 1.0,
-            };
-            if number >= MOST_STATES_SET {
-                self.odd("forgotten-object", by, |_| "it has more states than are looked at".to_owned());
-            }
-            let link = self.cells.node(&[Value::Head(Kind::State, number), state, before]);
-            self.cells.set(object, 4, link);
-        }
-    }
-
-    /// The states that BUILD gave an object, the last one first.
-    pub(super) fn states(&self, object: Value) -> impl Iterator<Item = Value> {
-        let next = |link: &Value| (self.cells.kind(*link) == Some(Kind::State)).then(|| self.cells.field(*link, 2));
-        let links = std::iter::successors(Some(self.cells.field(object, 4)), next);
-        let states = links.take_while(|link| self.cells.kind(*link) == Some(Kind::State));
-        states.map(|link| self.cells.field(link, 1)).take(MOST_STATES)
-    }
-
-    /// The entry `name` in the states that BUILD gave an object: the last one counts, unless a function may have
-    /// written over it.
-    pub(super) fn state_entry(&self, object: Value, name: &[u8]) -> Option<Value> {
-        let mut pairs = self.states(object).flat_map(|state| self.state_pairs(state).into_iter().rev());
-        let found =
-            pairs.find(|(key, _)| *key == Value::Unknown || self.content(*key, LONGEST_NAME).as_deref() == Some(name));
-        found.map(|(key, value)| if key == Value::Unknown { Value::Unknown } else { value })
-    }
-
-    /// Keys and values of a state: a dict, or a tuple of dicts (instance attributes, then slots).
-    pub(super) fn state_pairs(&self, state: Value) -> Vec<(Value, Value)> {
-        let dicts = match self.cells.kind(state) {
-            Some(Kind::Dict) => vec![state],
-            Some(Kind::Tuple) if self.cells.len(state) == 2 => self.cells.items(state).unwrap_or_default(),
-            _ => Vec::new(),
-        };
-        let mut pairs = Vec::new();
-        for dict in dicts.into_iter().filter(|&dict| self.cells.kind(dict) == Some(Kind::Dict)) {
-            for pair in self.cells.kept_items(dict).chunks_exact(2) {
-                if let [key, value] = *pair {
-                    pairs.push((key, value));
-                }
-            }
-        }
-        pairs
-    }
-
     /// BUILD: restores `state` on `target`. Returns what replaces the target on the stack, if something does.
     pub(super) fn restore(&mut self, target: Value, state: Value, by: By) -> Option<Value> {
         if let Value::Global(id) = target {
@@ -476,11 +425,16 @@ impl Machine<'_> {
             self.log_build(target, state);
             return None;
         }
+        self.note_lost(state, by);
         if !matches!(self.cells.kind(target), Some(Kind::Call | Kind::Instance)) {
+            let pairs = self.state_pairs(state);
+            if self.cells.kind(target).is_none() && pairs.into_iter().any(|(key, value)| self.is_hook(key, value)) {
+                self.pin(target);
+            }
             self.note_lost(target, by);
             return None;
         }
-        for hook in self.hooks(target, b"__setstate__") {
+        for hook in self.hooks(target, b"__setstate__", by) {
             let arguments = self.cells.tuple(&[state]);
             self.invoke(hook, arguments, Value::None, by, 0);
         }
@@ -490,7 +444,7 @@ impl Machine<'_> {
         if let Some(Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_)) = self.called_role(target) {
             self.odd("build-from-unsafe", by, |machine| machine.show(target));
         }
-        for object in self.may_be(target) {
+        for object in self.may_be(target, by) {
             self.hand_over_state(object, state, by);
             // Of an object that runs what its state says, whose state it is stays open.
             if !self.is_watched(object) {
@@ -523,7 +477,9 @@ impl Machine<'_> {
             1 => "1 item".to_owned(),
             many => format!("{many} items"),
         };
-        self.evidence.writes_elsewhere |= matches!(by.code, op::APPEND | op::APPENDS);
+        if !pairs || !self.takes_items(target) {
+            self.evidence.misuse(Misuse::ItemElsewhere);
+        }
         match target {
             Value::Global(id) => {
                 self.odd("item-write-on-import", by, |machine| format!("{}: {stored}", machine.show(target)));
@@ -549,12 +505,15 @@ impl Machine<'_> {
                     _ => &[b"__setitem__"],
                 };
                 self.note_lost(target, by);
-                self.may_write(target, items, pairs);
+                self.may_write(target, items, pairs, by);
                 for name in hooks {
-                    for hook in self.hooks(target, name) {
-                        for &item in items.iter().take(64) {
+                    for hook in self.hooks(target, name, by) {
+                        for &item in items.iter().take(MOST_ADDED) {
                             let arguments = self.cells.tuple(&[item]);
                             self.invoke(hook, arguments, Value::None, by, 0);
+                        }
+                        if items.len() > MOST_ADDED {
+                            self.invoke(hook, Value::Unknown, Value::None, by, 0);
                         }
                     }
                 }
@@ -562,6 +521,13 @@ impl Machine<'_> {
             Value::Bytes(_) => self.change(target),
             _ => {}
         }
+    }
+
+    /// True for what a loader of weights alone lets SETITEM write into, beside dictionaries.
+    fn takes_items(&self, target: Value) -> bool {
+        matches!(self.cells.field(target, 1), Value::Global(id) if self.names.get(id).is_some_and(|name| {
+            name.module == "collections" && matches!(name.function.as_str(), "OrderedDict" | "Counter")
+        }))
     }
 
     /// True for tensors and storages, into which no writer puts items: torch before 2.10 then writes out of bounds.

@@ -115,6 +115,8 @@ pub struct Machine<'s> {
     pub(super) digests_left: std::cell::Cell<usize>,
     /// Attributes and items that the stream writes to imported objects, by `module\0path`.
     pub(super) planted: HashMap<Vec<u8>, Value>,
+    /// Methods that the stream writes as items into objects, with their keys.
+    pub(super) hook_items: HashMap<Far, Vec<Value>>,
     /// Objects that must not be forgotten with their cells.
     pub(super) pinned: HashSet<Far>,
     /// Codes registered in the file, with module and name. They outlive a stream, as the registry does.
@@ -160,6 +162,7 @@ impl<'s> Machine<'s> {
             allowance: std::cell::Cell::new(MOST_EVALUATED),
             digests_left: std::cell::Cell::new(MOST_DIGESTED),
             planted: HashMap::new(),
+            hook_items: HashMap::new(),
             pinned: HashSet::new(),
             extensions: HashMap::new(),
             persistence,
@@ -195,6 +198,7 @@ impl<'s> Machine<'s> {
         self.allowance.set(MOST_EVALUATED);
         self.digests_left.set(MOST_DIGESTED);
         self.planted.clear();
+        self.hook_items.clear();
         self.pinned.clear();
         self.protocol = 0;
         self.start = offset;

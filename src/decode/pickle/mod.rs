@@ -34,6 +34,7 @@ mod reader;
 mod render;
 mod restored;
 mod role;
+mod state;
 mod step;
 mod strings;
 mod wrapper;
@@ -41,7 +42,7 @@ mod wrapper;
 pub use array::may_exist;
 pub use codec::decoded;
 pub use evidence::{
-    Anomaly, Array, ArrayPlace, Content, Evidence, Nested, PersistentId, Purpose, StoredCode, TextLoader,
+    Anomaly, Array, ArrayPlace, Content, Evidence, Misuse, Nested, PersistentId, Purpose, StoredCode, TextLoader,
 };
 pub use listing::{Line, Listing, program};
 pub use machine::{End, Machine, Persistence};

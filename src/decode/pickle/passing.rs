@@ -1,5 +1,7 @@
 //! Callables as arguments: what a function that nothing is known of may do with them.
 
+use std::collections::HashSet;
+
 use super::alias::is_prepared;
 use super::machine::{By, Machine};
 use super::role::{Pass, Role, canonical};
@@ -9,8 +11,8 @@ use super::value::{Kind, Value};
 const MOST_PASSED: usize = 4096;
 /// Arguments, and items in them, among which objects are looked for.
 const MOST_LOOKED_AT: usize = 1024;
-/// Bases of a class that the stream makes.
-const MOST_BASES: usize = 32;
+/// Classes of the stream that are looked at among the bases of one.
+const MOST_BASES: usize = 256;
 /// Packages whose objects have no code of their own that the file could choose by asking them.
 const DATA_PACKAGES: [&str; 10] = [
     "array",
@@ -150,30 +152,32 @@ impl Machine<'_> {
         }
     }
 
-    /// A class that the stream makes is used as its bases are.
+    /// A class that the stream makes is used as its bases are, and as theirs if the stream makes them too.
     pub(super) fn use_bases(&mut self, class: Value, usage: &'static str, by: By) {
-        for item in self.cells.items(self.cells.field(class, 2)).unwrap_or_default().into_iter().take(MOST_BASES) {
-            let bases = if self.cells.kind(item) == Some(Kind::Tuple) { self.cells.items(item) } else { None };
-            for base in bases.unwrap_or_default().into_iter().take(MOST_BASES) {
+        let (mut left, mut seen) = (vec![class], HashSet::new());
+        while let Some(Value::Node(class)) = left.pop() {
+            if seen.len() >= MOST_BASES {
+                self.odd("forgotten-object", by, |_| "its class has more bases than are looked at".to_owned());
+                return;
+            }
+            if !seen.insert(class) {
+                continue;
+            }
+            let arguments = self.cells.items(self.cells.field(Value::Node(class), 2)).unwrap_or_default();
+            let tuples = arguments.into_iter().filter(|&item| self.cells.kind(item) == Some(Kind::Tuple));
+            let bases: Vec<Value> = tuples.flat_map(|tuple| self.cells.kept_items(tuple)).collect();
+            self.cells.charge(bases.len());
+            if self.cells.is_exhausted() {
+                return;
+            }
+            for base in bases {
                 match base {
                     Value::Global(id) => {
                         self.note_use(id, usage, by, "", (base, Value::Unknown));
                     }
-                    _ if base != class && self.makes_class(base) => self.use_named_bases(base, usage, by),
-                    _ => {}
+                    _ if self.makes_class(base) => left.push(base),
+                    _ => self.note_lost(base, by),
                 }
-            }
-        }
-    }
-
-    /// The same for a base that the stream makes, whose own bases are names.
-    fn use_named_bases(&mut self, class: Value, usage: &'static str, by: By) {
-        let items = self.cells.items(self.cells.field(class, 2)).unwrap_or_default();
-        let tuples = items.into_iter().filter(|&item| self.cells.kind(item) == Some(Kind::Tuple));
-        let bases: Vec<Value> = tuples.flat_map(|tuple| self.cells.items(tuple).unwrap_or_default()).collect();
-        for base in bases.into_iter().take(MOST_BASES) {
-            if let Value::Global(id) = base {
-                self.note_use(id, usage, by, "", (base, Value::Unknown));
             }
         }
     }

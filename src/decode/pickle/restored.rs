@@ -8,6 +8,7 @@ use super::machine::{By, Machine};
 use super::names::looks_like_class;
 use super::role::{Role, canonical};
 use super::value::{Far, Kind, Value};
+use crate::bytes::Exceeded;
 use crate::names::{Effect, known};
 
 /// Values of one state that are looked at, those inside its containers counted.
@@ -73,9 +74,12 @@ impl Machine<'_> {
         if !self.unpickles(target) {
             return;
         }
-        let (mut left, mut seen) = (vec![state], HashSet::new());
+        let (mut left, mut seen, mut cut) = (vec![state], HashSet::new(), false);
         for _ in 0..MOST_VALUES {
-            let Some(value) = left.pop() else { return };
+            let Some(value) = left.pop() else {
+                self.note_unread_state(cut);
+                return;
+            };
             if let (Value::Node(node), None) = (value, self.encoded_literal(value)) {
                 if seen.insert(node) {
                     let held = match self.cells.kind(value) {
@@ -91,11 +95,25 @@ impl Machine<'_> {
                         }
                         _ => value,
                     };
-                    left.extend(self.cells.items(held).unwrap_or_default().into_iter().take(MOST_VALUES));
+                    let may_hold = matches!(
+                        self.cells.kind(held),
+                        None | Some(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set | Kind::Iterator)
+                    );
+                    cut |= may_hold && matches!(held, Value::Node(_)) && self.cells.items(held).is_none();
+                    left.extend(self.cells.kept_items(held));
                 }
             } else if let Some(content) = self.bytes_content(value).filter(|content| content.is_at_least(SHORTEST)) {
                 self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Restored });
             }
+        }
+        self.note_unread_state(true);
+    }
+
+    /// Says that bytes which are unpickled may stand where nobody looked.
+    fn note_unread_state(&mut self, cut: bool) {
+        if cut {
+            self.evidence.dropped =
+                Some(Exceeded { what: "values in a state that is unpickled", limit: MOST_VALUES as u64 });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What each opcode does to stack, marks and memo, with the checks and the order of the C unpickler.
 
-use super::machine::{By, End, MOST_MARKS, MOST_STACK, Machine, Persistence};
+use super::evidence::Misuse;
+use super::machine::{By, End, LONGEST_LITERAL, MOST_MARKS, MOST_STACK, Machine, Persistence};
 use super::names::Naming;
 use super::opcode as op;
 use super::reader::{Extent, Token};
@@ -31,7 +32,11 @@ impl Machine<'_> {
             op::MEMOIZE => self.put(by, i64::try_from(self.memo.entries()).unwrap_or(i64::MAX)),
             op::BININT | op::BININT1 | op::BININT2 => self.push(Value::Int(i32::try_from(token.number).unwrap_or(0))),
             op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 | op::SHORT_BINSTRING | op::BINSTRING => {
-                self.note_literal(token.at, Self::operand_extent(token), true);
+                let extent = Self::operand_extent(token);
+                if self.persistence == Persistence::Torch {
+                    self.check_text(token.code, extent);
+                }
+                self.note_literal(token.at, extent, true);
                 self.push(Value::Str(Far::new(token.at)))
             }
             op::SHORT_BINBYTES | op::BINBYTES | op::BINBYTES8 | op::BYTEARRAY8 => {
@@ -80,6 +85,23 @@ impl Machine<'_> {
         }
     }
 
+    /// Notes text that a checkpoint's restricted loader cannot decode: UTF-8, which in the strings of Python 3 may hold
+    /// surrogates.
+    fn check_text(&mut self, code: u8, extent: Extent) {
+        let mut scratch = Vec::new();
+        let cap = usize::try_from(extent.len).unwrap_or(usize::MAX).min(LONGEST_LITERAL);
+        let mut rest = self.reader.bytes_at(extent.at, cap, &mut scratch);
+        let is_cut = cap as u64 != extent.len;
+        while let Err(error) = std::str::from_utf8(rest) {
+            let (_, broken) = rest.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            match broken {
+                [0xed, 0xa0..=0xbf, 0x80..=0xbf, behind @ ..] if code == op::BINUNICODE => rest = behind,
+                _ if is_cut && error.error_len().is_none() => return,
+                _ => return self.evidence.misuse(Misuse::NoText),
+            }
+        }
+    }
+
     /// The text opcodes that push a literal or use the memo.
     fn step_text(&mut self, token: &Token, by: By) -> Result<(), End> {
         let extent = Self::operand_extent(token);
@@ -105,6 +127,7 @@ impl Machine<'_> {
                 self.note_literal(token.at, extent, true);
                 self.push(Value::Str(Far::new(token.at)))
             }
+            op::GET | op::PUT if extent.len > LONGEST_NUMBER => broken("a memo index too long to be read"),
             op::GET | op::PUT => {
                 let Some(index) = text::index(&self.line(extent)) else { return broken("a memo index that is none") };
                 if token.code == op::GET { self.get(by, index) } else { self.put(by, index) }
@@ -209,6 +232,9 @@ impl Machine<'_> {
                 };
                 let node = self.cells.container(kind);
                 self.cells.extend(node, items);
+                if kind == Kind::Dict && self.plants_hook(items) {
+                    self.pin(node);
+                }
                 node
             }
         };
@@ -250,6 +276,7 @@ impl Machine<'_> {
     fn get(&mut self, by: By, index: i64) -> Result<(), End> {
         let found = u64::try_from(index).ok().and_then(|index| self.memo.get(index));
         if found.is_none() {
+            self.evidence.misuse(Misuse::UnsetMemo);
             self.odd("undefined-memo", by, |_| format!("slot {index} was never set"));
         }
         self.push(found.unwrap_or(Value::Unknown))
@@ -314,9 +341,20 @@ impl Machine<'_> {
         };
         match self.cells.kind(target) {
             Some(kind @ (Kind::List | Kind::Dict | Kind::Set)) => {
-                self.evidence.writes_elsewhere |= kind == Kind::List && matches!(by.code, op::SETITEM | op::SETITEMS);
-                self.cells.extend(target, self.stack.get(split..).unwrap_or_default());
-                self.note_written(target, matches!(by.code, op::SETITEM | op::SETITEMS));
+                let pairs = matches!(by.code, op::SETITEM | op::SETITEMS);
+                if kind != Kind::Set && pairs != (kind == Kind::Dict) || kind == Kind::Set && by.code != op::ADDITEMS {
+                    self.evidence.misuse(Misuse::ItemElsewhere);
+                }
+                let items = self.stack.get(split..).unwrap_or_default();
+                self.cells.extend(target, items);
+                if self.changes.is_given(target) {
+                    let items = items.to_vec();
+                    self.note_held(target, &items);
+                }
+                if kind == Kind::Dict && self.plants_hook(self.stack.get(split..).unwrap_or_default()) {
+                    self.pin(target);
+                }
+                self.note_written(target, pairs);
                 self.check_size(target, by);
                 self.stack.truncate(split);
             }
@@ -369,6 +407,10 @@ impl Machine<'_> {
     fn reduce(&mut self, by: By) -> Result<(), End> {
         let arguments = self.pop(by)?;
         let callable = self.pop(by)?;
+        let is_tuple = self.cells.kind(arguments) == Some(Kind::Tuple);
+        if !matches!(callable, Value::Global(_)) || !is_tuple {
+            self.evidence.misuse(Misuse::NoCall);
+        }
         let value = self.invoke(callable, arguments, NOTHING, by, 0);
         let value = self.returned(value);
         self.push(value)
@@ -378,6 +420,9 @@ impl Machine<'_> {
         let keywords = if keywords { self.pop(by)? } else { NOTHING };
         let arguments = self.pop(by)?;
         let class = self.pop(by)?;
+        if !matches!(class, Value::Global(_)) {
+            self.evidence.misuse(Misuse::NoClass);
+        }
         let value = self.instantiate(class, arguments, keywords, by);
         self.push(value)
     }
@@ -385,6 +430,9 @@ impl Machine<'_> {
     fn build(&mut self, by: By) -> Result<(), End> {
         let state = self.pop(by)?;
         let target = self.top(by)?;
+        if !matches!(self.cells.kind(target), Some(Kind::Call | Kind::Instance)) {
+            self.evidence.misuse(Misuse::StateElsewhere);
+        }
         if let Some(replacement) = self.restore(target, state, by) {
             self.stack.pop();
             self.push(replacement)?;
@@ -413,6 +461,9 @@ impl Machine<'_> {
         let id = self.pop(by)?;
         let items = self.cells.items(id).filter(|_| self.cells.kind(id) == Some(Kind::Tuple));
         let is_tuple = items.is_some();
+        if !is_tuple {
+            self.evidence.misuse(Misuse::BareId);
+        }
         // A class with its source beside it: the loader returns the class.
         let class = items.as_deref().and_then(|items| match items {
             [kind, class @ Value::Global(_), _, _] if self.item_text(*kind) == "module" => Some(*class),

@@ -57,7 +57,7 @@ impl Far {
 /// What a node is, and which cells follow its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Length, then the items.
+    /// Length, then the items. Of a tuple with more than are kept, those that lead anywhere follow behind their number.
     Tuple,
     /// Length, then the last chunk.
     List,
@@ -86,6 +86,10 @@ pub const KEPT_ITEMS: usize = 4096;
 
 /// Items that may be looked at in one stream, so that looking at the same large container again and again ends.
 pub const MOST_LOOKS: u64 = 256 << 20;
+
+/// Nodes of one walk that cost nothing, and what each further one costs in items looked at.
+const FREE_WALK: usize = 16;
+const COST_OF_NODE: usize = 64;
 
 /// The ring of cells.
 #[derive(Debug, Default)]
@@ -180,11 +184,18 @@ impl Cells {
         }
     }
 
-    /// A tuple of `items`, of which the first [`KEPT_ITEMS`] are kept.
+    /// A tuple of `items`, of which the first [`KEPT_ITEMS`] are kept, and others if they lead anywhere.
     pub fn tuple(&mut self, items: &[Value]) -> Value {
         let size = 1.0 + items.iter().map(|&item| self.size(item)).sum::<f32>();
         let node = self.node(&[Value::Head(Kind::Tuple, size), length(items.len())]);
-        self.push_all(items.get(..KEPT_ITEMS).unwrap_or(items));
+        if let Some((first, rest)) = items.split_at_checked(KEPT_ITEMS) {
+            let rest = leading_items(Kind::Tuple, rest);
+            self.push_all(first);
+            self.push(length(rest.len()));
+            self.push_all(&rest);
+        } else {
+            self.push_all(items);
+        }
         node
     }
 
@@ -202,10 +213,10 @@ impl Cells {
         self.set(container, 0, Value::Head(kind, size + added));
         let grown = len.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
         self.set(container, 1, Value::Len(grown));
-        let callable: Vec<Value>;
+        let leading: Vec<Value>;
         let items = if usize::try_from(grown).is_ok_and(|grown| grown > KEPT_ITEMS) {
-            callable = self.callable_items(kind, items);
-            &callable
+            leading = leading_items(kind, items);
+            &leading
         } else {
             items
         };
@@ -218,14 +229,6 @@ impl Cells {
         self.set(container, 2, chunk);
     }
 
-    /// Of items for which a container has no room those that may be called, with their keys; the rest is data.
-    fn callable_items(&self, kind: Kind, items: &[Value]) -> Vec<Value> {
-        let may_be_called =
-            |value: &Value| matches!(value, Value::Global(_) | Value::Unknown) || self.kind(*value) == Some(Kind::Call);
-        let width = if kind == Kind::Dict { 2 } else { 1 };
-        items.chunks(width).filter(|part| part.last().is_some_and(may_be_called)).flatten().copied().collect()
-    }
-
     /// The items of a tuple, list, dict or set that are kept, in order, be they all or not.
     #[must_use]
     pub fn kept_items(&self, container: Value) -> Vec<Value> {
@@ -233,12 +236,16 @@ impl Cells {
             return items;
         }
         if self.kind(container) == Some(Kind::Tuple) {
-            let len = self.len(container).min(KEPT_ITEMS);
-            return if self.look(len).is_some() {
-                (2_u64..).take(len).map(|field| self.field(container, field)).collect()
-            } else {
-                Vec::new()
+            let behind = (KEPT_ITEMS as u64).saturating_add(2);
+            let more = match self.field(container, behind) {
+                Value::Len(more) => usize::try_from(more).unwrap_or(usize::MAX),
+                _ => 0,
             };
+            if self.look(KEPT_ITEMS.saturating_add(more)).is_none() {
+                return Vec::new();
+            }
+            let fields = (2..behind).chain((behind.saturating_add(1)..).take(more));
+            return fields.map(|field| self.field(container, field)).collect();
         }
         let (mut chunks, mut chunk) = (Vec::new(), self.field(container, 2));
         while self.kind(chunk) == Some(Kind::Chunk) && self.look(self.len(chunk)).is_some() {
@@ -272,6 +279,11 @@ impl Cells {
     fn look(&self, items: usize) -> Option<()> {
         self.looks.set(self.looks.get().saturating_add(items as u64));
         (!self.is_exhausted()).then_some(())
+    }
+
+    /// Pays for a walk over so many nodes. Short ones, of which genuine files have many, are free.
+    pub fn charge(&self, walked: usize) {
+        let _ = self.look(walked.saturating_sub(FREE_WALK).saturating_mul(COST_OF_NODE));
     }
 
     /// True if one of the kept items of a list, dict or set, in any order, is like that.
@@ -324,6 +336,13 @@ impl Cells {
 
 fn slot(at: u64) -> Option<usize> {
     usize::try_from(at % KEPT).ok()
+}
+
+/// Of items for which a container has no room those that may be called or hold others, with their keys; the rest is data.
+fn leading_items(kind: Kind, items: &[Value]) -> Vec<Value> {
+    let leads = |value: &Value| matches!(value, Value::Global(_) | Value::Unknown | Value::Node(_));
+    let width = if kind == Kind::Dict { 2 } else { 1 };
+    items.chunks(width).filter(|part| part.last().is_some_and(leads)).flatten().copied().collect()
 }
 
 fn length(len: usize) -> Value {

@@ -3,15 +3,21 @@
 //! Its unpickler knows the opcodes that protocol 2 writes for a dictionary of tensors, and a closed list of names. The
 //! lists below are those of `torch/_weights_only_unpickler.py` without what a program adds by `add_safe_globals`.
 
-use crate::decode::pickle::{Machine, opcode};
+use crate::decode::pickle::names::looks_like_class;
+use crate::decode::pickle::{Machine, Misuse, opcode};
 use crate::fact::Fact;
-use crate::formats::Scan;
+use crate::formats::{Halt, Scan};
 
 /// The name of the loader in facts.
 const LOADER: &str = "weights_only";
 /// Refusals that are no names or opcodes.
 const ELSEWHERE: &str = "an item written into something other than a dictionary or list";
 const NO_STORAGE: &str = "a persistent id that names no storage";
+const NO_STATE: &str = "a state for something that has none";
+const NO_CLASS: &str = "an instance of something that is no class";
+const NO_CALL: &str = "a call of something that is no function, or without a tuple of arguments";
+const NO_MEMO: &str = "a memo slot that was never set";
+const NO_TEXT: &str = "text that is not UTF-8";
 /// Refusals that are kept for one file.
 const MOST: usize = 16;
 
@@ -69,6 +75,9 @@ const DTYPES: &[&str] = &[
     "uint16", "uint2", "uint3", "uint32", "uint4", "uint5", "uint6", "uint64", "uint7", "uint8",
 ];
 
+/// Types among the names below that are not spelt like classes.
+const TYPES: &[&str] = &["bytearray", "complex", "device", "set"];
+
 /// Everything else, by module.
 const NAMES: &[(&str, &[&str])] = &[
     ("_codecs", &["encode"]),
@@ -110,8 +119,9 @@ pub(super) fn refusals(machine: &Machine<'_>, refused: &mut Vec<String>) {
             add(refused, || format!("{}.{}", name.module, name.function));
         }
     }
-    if machine.evidence().writes_elsewhere {
-        add(refused, || ELSEWHERE.to_owned());
+    // What happens to an object of a refused name is not for this loader to say.
+    if machine.names().all().iter().all(|name| is_listed(&name.module, &name.function)) {
+        misuses(machine, refused);
     }
     if machine.evidence().persistent.iter().any(|id| id.items.len() > 1 && id.items.first().is_none_or(|kind| kind != "storage")) {
         add(refused, || NO_STORAGE.to_owned());
@@ -127,6 +137,40 @@ pub(super) fn refusals(machine: &Machine<'_>, refused: &mut Vec<String>) {
     }
 }
 
+/// Adds what it refuses in the use of what it knows.
+fn misuses(machine: &Machine<'_>, refused: &mut Vec<String>) {
+    for misuse in &machine.evidence().misuses {
+        let reason = match misuse {
+            Misuse::ItemElsewhere => ELSEWHERE,
+            Misuse::StateElsewhere => NO_STATE,
+            Misuse::NoClass => NO_CLASS,
+            Misuse::NoCall => NO_CALL,
+            Misuse::UnsetMemo => NO_MEMO,
+            Misuse::NoText => NO_TEXT,
+            Misuse::BareId => NO_STORAGE,
+        };
+        add(refused, || reason.to_owned());
+    }
+    for used in machine.names().uses() {
+        let Some(name) = machine.names().get(used.name) else { continue };
+        let is_type = TYPES.contains(&name.function.as_str()) || looks_like_class(&name.function);
+        let is_value = name.module == "torch" && DTYPES.contains(&name.function.as_str());
+        match used.usage {
+            "instantiated" if !is_type => add(refused, || NO_CLASS.to_owned()),
+            "called" if is_value => add(refused, || NO_CALL.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// Why the loader refuses a pickle that breaks off; None if it is not known to do so.
+pub fn broken(halt: &Halt) -> Option<String> {
+    match halt {
+        Halt::Malformed(malformed) => Some(format!("broken data: {}", malformed.what)),
+        _ => None,
+    }
+}
+
 /// States what the loader makes of the input, given what it refuses in it.
 pub fn state(scan: &mut Scan<'_>, refused: &[String]) {
     let refusals = refused.join(", ");
@@ -134,8 +178,8 @@ pub fn state(scan: &mut Scan<'_>, refused: &[String]) {
     scan.whole(Fact::Restricted { loader: LOADER, accepted, whole: false, refused: &refusals });
 }
 
-/// States that the loader takes no file of this kind.
-pub fn state_kind(scan: &mut Scan<'_>, kind: &str) {
+/// States that the loader takes no file of this kind, or that is broken like this.
+pub fn state_whole(scan: &mut Scan<'_>, kind: &str) {
     scan.whole(Fact::Restricted { loader: LOADER, accepted: false, whole: true, refused: kind });
 }
 
