@@ -74,7 +74,7 @@ impl Machine<'_> {
         let Some(mut object) = made.value else { return made };
         for &state in items.iter().skip(2).take(2).filter(|&&state| state != Value::None) {
             // Arrays have no such function in their attributes. Following one from here could lead back here.
-            if !self.hooks(object, b"__setstate__").is_empty() {
+            if !self.hooks(object, b"__setstate__", by).is_empty() {
                 self.odd("unresolved-callable", by, |machine| machine.describe_call(object, state).0);
                 return Outcome::unresolved();
             }
