@@ -165,7 +165,8 @@ facts! {
         /// Names of the functions, capped; empty if none could be read.
         names: &'a str,
         /// How the code is stored: `function` (built from its parts), `marshal`, `module` (a compiled module), `source`
-        /// (the text of a class, which the loader compares with its own and does not run).
+        /// (the text of a class, which the loader compares with its own and does not run), `module-source` (of modules that
+        /// a package imports in place of those of the machine).
         form: &'a str,
         /// Versions of Python whose bytecode it is, `3.11 or 3.12`; empty if of none that is known.
         version: &'a str,

@@ -5,12 +5,14 @@
 //! transducer that is searched in place: a start of the program costs nothing, a look-up some hundred nanoseconds.
 
 mod aliases;
+mod standard;
 
 use std::sync::LazyLock;
 
 use fst::Map;
 
 pub(crate) use aliases::{canonical, from_python2};
+pub(crate) use standard::is_standard;
 
 /// Keys `module qualname`, values as [`Known::of`] takes them apart.
 const BYTES: &[u8] = include_bytes!("../data/names/known.fst");

@@ -18,12 +18,15 @@
 
 pub(super) mod storage;
 
+use std::collections::BTreeMap;
+
 use super::archive_zip::{self, Container};
 use super::pickle::{self, Dialect, looks_like_pickle, weights_only};
 use super::{Format, FormatKind, Halt, Probe, Scan, is_hidden};
 use crate::bytes::{Input, Role};
 use crate::decode::zip::{Archive, Entry, name_text};
 use crate::fact::Fact;
+use crate::names;
 use storage::Storages;
 
 /// The record.
@@ -47,6 +50,8 @@ const DIRECTORY_HEAD: usize = 256 << 10;
 const EXTERN_MODULES: &str = ".data/extern_modules";
 /// Bytes of that list that are told.
 const LONGEST_LIST: usize = 4096;
+/// Modules of a package that are told.
+const MOST_TOLD: usize = 12;
 /// Longest content of the one-line members.
 const LINE: u64 = 64;
 /// Bytes from the front of a member that tell a pickle.
@@ -118,6 +123,7 @@ fn scan(scan: &mut Scan<'_>) -> Result<(), Halt> {
     }
     storages.account(scan, &container.archive);
     extern_modules(scan, &mut container, &layout)?;
+    sources(scan, &container.archive, &layout);
     container.finish(scan, move |_, n, entry, input| {
         if layout.is_line(entry, input) {
             return None;
@@ -142,6 +148,29 @@ fn extern_modules(scan: &mut Scan<'_>, container: &mut Container, layout: &Layou
         container.give(scan, &entry, opened, role)?;
     }
     Ok(())
+}
+
+/// States the sources that a package brings in place of modules that the machine has: a name in a pickle of the package
+/// means these, however well the module is known. Names in its other modules are on no list.
+fn sources(scan: &mut Scan<'_>, archive: &Archive, layout: &Layout) {
+    let top = format!("{}/", layout.top);
+    let inner = |entry: &Entry| entry.display_name().strip_prefix(&top).map(str::to_owned);
+    if !archive.entries.iter().any(|entry| inner(entry).as_deref() == Some(EXTERN_MODULES)) {
+        return;
+    }
+    let mut taken = BTreeMap::new();
+    for entry in archive.entries.iter().filter(|entry| entry.header().compressed > 0) {
+        let Some(name) = inner(entry) else { continue };
+        let Some(path) = name.strip_suffix(".py") else { continue };
+        let module = path.strip_suffix("/__init__").unwrap_or(path).replace('/', ".");
+        if names::covers(&module) || names::is_standard(&module) {
+            taken.entry(module).or_insert((entry.data, entry.header().compressed));
+        }
+    }
+    let Some(&(at, length)) = taken.values().min() else { return };
+    let told = taken.keys().take(MOST_TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let count = taken.len() as u64;
+    scan.fact(at, length, Fact::Code { names: &told, form: "module-source", version: "", usage: "stored", state: "text", count });
 }
 
 /// The role of a member that no pickle names as a storage.
