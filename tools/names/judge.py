@@ -208,6 +208,10 @@ class Judge:
             target = self.find(owner, rest) if rest and "." not in rest else None
             if target is not None:
                 return 0, [(target, owner)]
+            given = self.given(owner, rest)
+            if given is not None:
+                home, name = given
+                return (0 if first else reason(name)), self.inside(home, name, some) if home is not None else []
             native_method = path and rest and "." not in rest and self.is_native(owner)
             return max(loader(rest), method(rest.rsplit(".", 1)[-1]), FILES if native_method else 0), []
         home, name = self.release.resolve(function.module, callee, function.imports)
@@ -225,6 +229,15 @@ class Judge:
         if path and home.name in self.release.extensions:
             return FILES, []
         return 0, self.inside(home, name, some)
+
+    def given(self, owner, attribute):
+        """The function from elsewhere that an attribute of the class is."""
+        order, _ = self.line(owner)
+        for kind in order:
+            if attribute in kind.given:
+                home, name = self.release.resolve(kind.module, kind.given[attribute])
+                return home, name
+        return None
 
     def native(self, name, path):
         """The reason for a call of native code that is not part of the release's sources."""

@@ -19,7 +19,8 @@ CALLS = {
         logging.handlers.* numpy.save numpy.savez numpy.savez_compressed numpy.savetxt numpy.fromfile numpy.memmap
         numpy.genfromtxt numpy.loadtxt numpy.lib.format.open_memmap pandas.read_* pandas.ExcelWriter pandas.HDFStore
         h5py.File tables.open_file PIL.Image.open cv2.imread cv2.VideoCapture cv2.VideoWriter cv2.imwrite imageio.*
-        skimage.io.* soundfile.* librosa.load torchaudio.load torchaudio.save torchvision.io.* torch.save
+        linecache.* tokenize.open xml.etree.ElementTree.parse xml.dom.minidom.parse xml.sax.parse netrc.netrc wave.open
+        zipfile.Path skimage.io.* soundfile.* librosa.load torchaudio.load torchaudio.save torchvision.io.* torch.save
         torch.from_file joblib.dump pickle.dump safetensors.torch.load_file safetensors.torch.save_file
         safetensors.safe_open safetensors.torch.load_model pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.*
         pyarrow.csv.* fsspec.* smart_open.* torch.utils.tensorboard.SummaryWriter tensorboardX.SummaryWriter

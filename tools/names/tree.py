@@ -11,6 +11,8 @@ import reasons
 # Calls that make a class out of their arguments.
 FACTORIES = {"namedtuple", "Enum", "IntEnum", "IntFlag", "Flag", "StrEnum", "NamedTuple", "TypedDict", "make_dataclass",
              "type", "new_class", "make_class", "recordclass", "create_model"}
+# Functions that call their first argument.
+APPLIES = {"map", "filter", "imap", "starmap", "reduce", "apply_along_axis"}
 NAMED_BY = {"NewType", "TypeVar", "ParamSpec"}
 
 
@@ -44,6 +46,8 @@ class Class:
     module: "Module"
     compiled: bool = False
     setters: dict = field(default_factory=dict)
+    # Attributes that are functions from elsewhere: `_sympify = staticmethod(sympify)`.
+    given: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -130,6 +134,17 @@ def setters(body, methods):
     return found
 
 
+def given(body):
+    """Attributes of a class that name a function from elsewhere, and which."""
+    for node in body:
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Call) and dotted(value.func) in ("staticmethod", "classmethod") and value.args:
+            value = value.args[0]
+        name = dotted(value) if isinstance(value, (ast.Name, ast.Attribute)) else None
+        if name:
+            yield from ((target.id, name) for target in node.targets if isinstance(target, ast.Name))
+
+
 class Reader:
     """Reads one module."""
 
@@ -178,6 +193,7 @@ class Reader:
         kind = self.module.classes[name] = Class(name, bases, methods, self.module)
         for key, part in setters(node.body, methods).items():
             kind.setters[key] = Function(part.name, part, self.module, name)
+        kind.given.update(given(node.body))
         self.block(node.body, name)
 
     def assign(self, node, outer):
@@ -263,6 +279,12 @@ def calls(function):
             callee = "open"
         if callee:
             found.append(Call(callee, every, bool(arguments), first, not every and names_path(part)))
+        if callee and callee.split(".")[-1] in APPLIES and part.args:
+            # The function that is applied is called with the items of the others.
+            applied = dotted(part.args[0])
+            if applied and applied.split(".")[0] not in local - {"self", "cls"}:
+                rest = all(fixed(argument) for argument in part.args[1:])
+                found.append(Call(applied, rest, len(part.args) > 1, rest, False))
     function.calls = found
     return found
 
