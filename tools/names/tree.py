@@ -5,6 +5,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import cython
 import native
 import reasons
 
@@ -66,6 +67,13 @@ class Module:
     # Classes of a Cython source whose constructors get the name of a file.
     opening: set = field(default_factory=set)
     stub: bool = False
+    # True for a Cython source, and what it takes from others for C alone.
+    cython: bool = False
+    taken: dict = field(default_factory=dict)
+
+    def holds(self, name):
+        """True if the module has a function of this name, or has the name from elsewhere."""
+        return name in self.functions or name in self.imports or name in self.aliases or name in self.taken
 
     def is_facade(self):
         """True if a module stands for what it imports: a package, or one that defines no class of its own."""
@@ -107,6 +115,11 @@ def import_names(node, module, package):
         for alias in node.names:
             if alias.name != "*":
                 yield alias.asname or alias.name, (source, alias.name)
+
+
+def hidden(function):
+    """True for a function of Cython that only C can call."""
+    return any(isinstance(mark, ast.Name) and mark.id == cython.HIDDEN for mark in function.tree.decorator_list)
 
 
 def members(body):
@@ -156,6 +169,14 @@ class Reader:
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
         self.block(tree.body, "")
+        return self.module
+
+    def read_cython(self, source):
+        """The same of a Cython source, as `cython.read` gives it."""
+        taken = Reader(self.module.name, self.module.package)
+        taken.block(source.taken.body, "")
+        self.block(source.tree.body, "")
+        self.module.cython, self.module.taken = True, taken.module.imports
         return self.module
 
     def block(self, body, outer):
