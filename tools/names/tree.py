@@ -5,12 +5,15 @@ import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import cython
 import native
 import reasons
 
 # Calls that make a class out of their arguments.
 FACTORIES = {"namedtuple", "Enum", "IntEnum", "IntFlag", "Flag", "StrEnum", "NamedTuple", "TypedDict", "make_dataclass",
              "type", "new_class", "make_class", "recordclass", "create_model"}
+# Functions that call their first argument.
+APPLIES = {"map", "filter", "imap", "starmap", "reduce", "apply_along_axis"}
 NAMED_BY = {"NewType", "TypeVar", "ParamSpec"}
 
 
@@ -44,6 +47,8 @@ class Class:
     module: "Module"
     compiled: bool = False
     setters: dict = field(default_factory=dict)
+    # Attributes that are functions from elsewhere: `_sympify = staticmethod(sympify)`.
+    given: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +67,13 @@ class Module:
     # Classes of a Cython source whose constructors get the name of a file.
     opening: set = field(default_factory=set)
     stub: bool = False
+    # True for a Cython source, and what it takes from others for C alone.
+    cython: bool = False
+    taken: dict = field(default_factory=dict)
+
+    def holds(self, name):
+        """True if the module has a function of this name, or has the name from elsewhere."""
+        return name in self.functions or name in self.imports or name in self.aliases or name in self.taken
 
     def is_facade(self):
         """True if a module stands for what it imports: a package, or one that defines no class of its own."""
@@ -105,6 +117,11 @@ def import_names(node, module, package):
                 yield alias.asname or alias.name, (source, alias.name)
 
 
+def hidden(function):
+    """True for a function of Cython that only C can call."""
+    return any(isinstance(mark, ast.Name) and mark.id == cython.HIDDEN for mark in function.tree.decorator_list)
+
+
 def members(body):
     """The functions among the statements of a class."""
     for node in body:
@@ -130,6 +147,17 @@ def setters(body, methods):
     return found
 
 
+def given(body):
+    """Attributes of a class that name a function from elsewhere, and which."""
+    for node in body:
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Call) and dotted(value.func) in ("staticmethod", "classmethod") and value.args:
+            value = value.args[0]
+        name = dotted(value) if isinstance(value, (ast.Name, ast.Attribute)) else None
+        if name:
+            yield from ((target.id, name) for target in node.targets if isinstance(target, ast.Name))
+
+
 class Reader:
     """Reads one module."""
 
@@ -141,6 +169,14 @@ class Reader:
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
         self.block(tree.body, "")
+        return self.module
+
+    def read_cython(self, source):
+        """The same of a Cython source, as `cython.read` gives it."""
+        taken = Reader(self.module.name, self.module.package)
+        taken.block(source.taken.body, "")
+        self.block(source.tree.body, "")
+        self.module.cython, self.module.taken = True, taken.module.imports
         return self.module
 
     def block(self, body, outer):
@@ -178,6 +214,7 @@ class Reader:
         kind = self.module.classes[name] = Class(name, bases, methods, self.module)
         for key, part in setters(node.body, methods).items():
             kind.setters[key] = Function(part.name, part, self.module, name)
+        kind.given.update(given(node.body))
         self.block(node.body, name)
 
     def assign(self, node, outer):
@@ -263,6 +300,12 @@ def calls(function):
             callee = "open"
         if callee:
             found.append(Call(callee, every, bool(arguments), first, not every and names_path(part)))
+        if callee and callee.split(".")[-1] in APPLIES and part.args:
+            # The function that is applied is called with the items of the others.
+            applied = dotted(part.args[0])
+            if applied and applied.split(".")[0] not in local - {"self", "cls"}:
+                rest = all(fixed(argument) for argument in part.args[1:])
+                found.append(Call(applied, rest, len(part.args) > 1, rest, False))
     function.calls = found
     return found
 
