@@ -5,7 +5,7 @@ from collections import deque
 
 import native
 import tree
-from reasons import CLOSED, EXECUTES, FILES, PROGRAMS, loader, method, reason
+from reasons import CLOSED, CONNECTS, EXECUTES, FILES, PROGRAMS, loader, method, reason
 
 # Calls that are followed from one root, and how deep.
 DEPTH = 4
@@ -199,6 +199,9 @@ class Judge:
         head, _, rest = callee.partition(".")
         if head == "?":
             return (0 if first else method(rest)), []
+        if head.startswith("@"):
+            target = self.find(owner, head[1:]) if owner is not None else None
+            return 0, [(target, owner)] if target is not None and tree.is_property(target) else []
         if callee.startswith("super()."):
             if owner is None:
                 return 0, []
@@ -215,6 +218,8 @@ class Judge:
             native_method = path and rest and "." not in rest and self.is_native(owner)
             return max(loader(rest), method(rest.rsplit(".", 1)[-1]), FILES if native_method else 0), []
         home, name = self.release.resolve(function.module, callee, function.imports)
+        if home is None and name in self.blind:
+            return 0, []
         if home is None:
             found = reason(name)
             if not found and "." in name and not first:
@@ -269,7 +274,15 @@ class Judge:
 
 
 # Bases outside the release whose constructor is not harmless.
-BASES = {"logging.FileHandler": FILES, "io.FileIO": FILES}
+BASES = {
+    "logging.FileHandler": FILES, "io.FileIO": FILES,
+    # It loads the library that it is called with.
+    "threadpoolctl.LibController": EXECUTES,
+    # A time zone may be the path of a file.
+    "matplotlib.dates.AutoDateFormatter": FILES, "matplotlib.dates.AutoDateLocator": FILES,
+    "matplotlib.dates.DateLocator": FILES,
+    "pycocotools.coco.COCO": FILES, "keras_preprocessing.image.DirectoryIterator": FILES, "bpemb.BPEmb": CONNECTS,
+}
 
 
 def base_reason(name):

@@ -99,7 +99,7 @@ HARMLESS = {"tempfile.gettempdir", "shutil.which", "subprocess.list2cmdline", "h
 CLOSED = {"sympy.core.sympify._sympify"}
 
 # Functions that run text and make values of anything else, and the class whose instances they return as they are.
-EVALUATORS = {"sympy.core.sympify.sympify"}
+EVALUATORS = {"sympy.core.sympify.sympify", "sympy.sympify", "sympy.S"}
 EVALUATED = ("sympy.core.basic", "Basic")
 
 

@@ -253,7 +253,7 @@ def inherit(names, bases, shift):
         for key, outer in bases.items():
             for base in outer:
                 module, _, name = base.rpartition(".")
-                merged = merge(names[key], names.get(f"{module} {name}", 0) & 7 << shift)
+                merged = merge(names[key], names.get(f"{module} {name}", 0) & (7 << shift | TEXT | VALUE))
                 changed |= merged != names[key]
                 names[key] = merged
         if not changed:
