@@ -116,7 +116,8 @@ class Judge:
         self.lines, self.known = {}, {}
 
     def line(self, kind):
-        key = (kind.module.name, kind.name)
+        # Two classes may have one name.
+        key = id(kind)
         if key not in self.lines:
             self.lines[key] = self.release.line(kind)
         return self.lines[key]

@@ -48,6 +48,14 @@ class Class:
     setters: dict = field(default_factory=dict)
     # Attributes that are functions from elsewhere: `_sympify = staticmethod(sympify)`.
     given: dict = field(default_factory=dict)
+    # What the module defined under the same name before.
+    other: "Class | None" = None
+
+    def definitions(self):
+        kind = self
+        while kind is not None:
+            yield kind
+            kind = kind.other
 
 
 @dataclass
@@ -190,7 +198,8 @@ class Reader:
         bases = [dotted(base.value if isinstance(base, ast.Subscript) else base) for base in node.bases]
         bases = [base for base in bases if base]
         methods = {part.name: Function(part.name, part, self.module, name) for part in members(node.body)}
-        kind = self.module.classes[name] = Class(name, bases, methods, self.module)
+        kind = Class(name, bases, methods, self.module, other=self.module.classes.get(name))
+        self.module.classes[name] = kind
         for key, part in setters(node.body, methods).items():
             kind.setters[key] = Function(part.name, part, self.module, name)
         kind.given.update(given(node.body))
