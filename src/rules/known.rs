@@ -18,9 +18,9 @@ pub(super) const LIKELY: GlobalEntry =
     GlobalEntry { set: KNOWN, class: Class::Framework, reason: "spelled like a class of a known package" };
 
 /// Packages whose constructors evaluate the text that they are called with, all through one function for text, and
-/// those of their modules whose classes take elements that are made already.
+/// those of their modules whose classes take elements that are made already, or numbers as text.
 const EVALUATE_TEXT: [&str; 1] = ["sympy"];
-const TAKE_ELEMENTS: [&str; 1] = ["sympy.polys.matrices."];
+const TAKE_ELEMENTS: [&str; 2] = ["sympy.external.", "sympy.polys.matrices."];
 
 /// How a file uses a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -48,6 +48,8 @@ fn every_wheel_that_was_read_has_its_digest() {
     for record in records {
         assert_eq!(record["sha256"].as_str().map(str::len), Some(64), "{record}");
         assert!(record["names"].as_u64().is_some(), "{record}");
+        let source = &record["source"];
+        assert!(source.is_null() || source["sha256"].as_str().map(str::len) == Some(64), "{record}");
     }
 }
 
@@ -186,6 +188,17 @@ fn a_function_is_not_known_because_its_package_is() {
         let entry = table.judge(module, name, 4);
         assert!(!is_mild(entry.class), "{module} {name} is {:?} by {}", entry.class, entry.set);
     }
+}
+
+#[test]
+fn a_function_of_cython_is_judged_by_its_source() {
+    let table = GlobalTable::shipped();
+    let class = |module, name| table.judge_use(module, name, 4, Use::Called).class;
+    assert_eq!(class("pyarrow.lib", "type_for_alias"), Class::Framework);
+    assert_eq!(class("preshed.bloom", "unpickle_bloom"), Class::Framework);
+    assert!(!is_mild(class("pyarrow._hdfs", "HadoopFileSystem._reconstruct")));
+    // Nothing that restores an object names this one.
+    assert!(!is_mild(class("gensim._matutils", "digamma")));
 }
 
 #[test]

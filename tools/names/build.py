@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fetch
+import sdist
 import table
 from reasons import REASONS
 
@@ -35,8 +36,8 @@ HERE = Path(__file__).parent
 # Downloads at a time.
 THREADS = 8
 # What `read` found depends on these.
-READER = hashlib.sha256(b"".join((HERE / f"{name}.py").read_bytes() for name in ("binary", "judge", "native", "reasons", "table", "tree")))
-READER = READER.hexdigest()[:12]
+READER = [HERE / f"{name}.py" for name in ("binary", "cython", "judge", "native", "reasons", "table", "tree")]
+READER = hashlib.sha256(b"".join(path.read_bytes() for path in READER)).hexdigest()[:12]
 
 
 def plan(locked):
@@ -58,7 +59,16 @@ def plan(locked):
     return [(name, version, None) for name, versions in packages.items() for version in versions]
 
 
-def collect(releases):
+def sources(releases, locked):
+    """The source archives to read beside wheels that leave their Cython sources out: of the newest release."""
+    if locked:
+        return {(name, version): row["source"] for name, version, row in releases if "source" in row}
+    newest = {name: version for name, version, _ in releases}
+    rows = tomllib.loads((HERE / "packages.toml").read_text())["packages"]
+    return {(name, version): None for name, version in newest.items() if rows[name].get("source")}
+
+
+def collect(releases, beside):
     """The records of all releases that have a wheel, in order and as they come; sources are in the cache by then."""
     kept = {release[:2]: fetch.known(release, CACHE) for release in releases}
     missing = [release for release in releases if kept[release[:2]] is None]
@@ -71,6 +81,8 @@ def collect(releases):
             for name, version, _ in releases:
                 record = kept[name, version] or coming[name, version].result()[name]
                 if record["file"]:
+                    if (name, version) in beside:
+                        record |= {"source": sdist.cython((name, version, beside[name, version]), CACHE)}
                     yield record
                 else:
                     print(f"{name} {version} has no wheel", file=sys.stderr)
@@ -79,12 +91,14 @@ def collect(releases):
 
 
 def read(record):
-    """A record with names, bases and number of unreadable sources of its release; kept until these scripts change."""
+    """A record with names, bases and counts of the sources of its release; kept until these scripts change."""
     path = CACHE / f"{record['package']}-{record['version']}.zip"
-    kept = path.with_name(f"{path.stem}.{READER}.names.json")
+    source = record.get("source")
+    of = f"{source['sha256'][:12]}.{READER}" if source else READER
+    kept = path.with_name(f"{path.stem}.{of}.names.json")
     if not kept.exists():
         part = kept.with_suffix(".part")
-        part.write_text(json.dumps(table.release(path)))
+        part.write_text(json.dumps(table.release(path, path.with_suffix(".cython.zip") if source else None)))
         part.rename(kept)
     return record, json.loads(kept.read_text())
 
@@ -159,6 +173,18 @@ def write_table(names, records):
     print(line, target.stat().st_size, "bytes,", len(keys), "names")
 
 
+def report(records):
+    """Says what of the Cython sources was read, by package."""
+    rows = {}
+    for record in records:
+        for key, number in record.get("cython", {}).items():
+            row = rows.setdefault(record["package"], {})
+            row[key] = row.get(key, 0) + number
+    for name, row in sorted(rows.items()):
+        print(f"{name}: {row['files']} Cython sources, {row['read']} functions read, {row['unread']} not,",
+              f"{row['not included']} files not included")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--locked", action="store_true", help="read the releases of sources.json")
@@ -171,8 +197,9 @@ def main():
     # Wheels are read while the next are fetched. A process that has read a few releases is replaced: its memory does
     # not shrink.
     with multiprocessing.get_context("forkserver").Pool(maxtasksperchild=6) as pool:
-        for record, (found, bases, skipped) in pool.imap(read, collect(plan(arguments.locked))):
-            records.append(record | {"names": len(found), "unreadable": skipped})
+        releases = plan(arguments.locked)
+        for record, (found, bases, counts) in pool.imap(read, collect(releases, sources(releases, arguments.locked))):
+            records.append(record | {"names": len(found)} | counts)
             for key, value in found.items():
                 names[key] = table.merge(names.get(key, 0), value)
             for kept, outer in zip((called, restored), bases):
@@ -185,6 +212,7 @@ def main():
     write_lists(names)
     text = ",\n".join(json.dumps(record, sort_keys=True) for record in records)
     (DATA / "sources.json").write_text(f"[\n{text}\n]\n")
+    report(records)
     write_table(names, records)
     for done in CACHE.glob("plan.*.json"):
         done.unlink()

@@ -5,7 +5,7 @@ from collections import deque
 
 import native
 import tree
-from reasons import CLOSED, CONNECTS, EXECUTES, FILES, PROGRAMS, loader, method, reason
+from reasons import CLOSED, CONNECTS, EXECUTES, FILES, LATER, PROGRAMS, loader, method, reason
 
 # Calls that are followed from one root, and how deep.
 DEPTH = 4
@@ -14,6 +14,8 @@ REACH = 400
 DEPTH_USED = 2
 # Run when a class is called.
 CALLED = ("__new__", "__init__", "__post_init__", "__attrs_post_init__")
+# The same of classes of Cython, where those of every base run, however the instance is made.
+MADE = ("__cinit__", "__dealloc__")
 # Run by the opcodes that make an instance without its constructor, give it its state and items, use it as a key and let
 # it go. `BUILD` looks `__setstate__` up, so a class may answer for the missing one.
 RESTORED = ("__new__", "__setstate__", "__setattr__", "__setitem__", "append", "extend", "add", "__hash__", "__eq__",
@@ -42,8 +44,8 @@ class Release:
                 target = local[head]
             elif head in module.classes or head in module.functions:
                 return module, name
-            elif head in module.imports:
-                target = module.imports[head]
+            elif head in module.imports or head in module.taken:
+                target = module.imports.get(head) or module.taken[head]
             elif head in module.aliases and module.aliases[head].split(".")[0] != head:
                 name = f"{module.aliases[head]}.{rest}" if rest else module.aliases[head]
                 continue
@@ -136,11 +138,20 @@ class Judge:
         functions = (self.find(kind, name) for name in names)
         return max((self.walk(function, kind, depth) for function in functions if function is not None), default=0)
 
+    def made(self, kind):
+        """The functions that run for the class and each of its bases when there is or was an instance."""
+        order, _ = self.line(kind)
+        return [item.methods[name] for item in order for name in MADE if name in item.methods]
+
+    def kept(self, kind):
+        """The worst reason of these."""
+        return max((self.walk(function, kind) for function in self.made(kind)), default=0)
+
     def restored(self, kind):
         """The reason for restoring an instance. Setters and what merely uses it run in no file that the package wrote:
         they count if they hand the machine over."""
         unusual = max(self.set(kind), self.roots(kind, USED, DEPTH_USED))
-        return max(self.roots(kind, RESTORED), unusual if unusual >= PROGRAMS else 0)
+        return max(self.roots(kind, RESTORED), self.kept(kind), unusual if unusual >= PROGRAMS else 0)
 
     def set(self, kind):
         """The reason for setting attributes: `BUILD` sets those of a second state one by one, so properties run."""
@@ -153,7 +164,7 @@ class Judge:
 
     def called(self, kind):
         """The reason for calling a class."""
-        return max(self.roots(kind, CALLED), FILES if self.constructed_from_path(kind) else 0)
+        return max(self.roots(kind, CALLED), self.kept(kind), FILES if self.constructed_from_path(kind) else 0)
 
     def constructed_from_path(self, kind):
         """True for a class of native code whose constructor gets the name of a file."""
@@ -199,7 +210,7 @@ class Judge:
         callee, every, some, first, path = call
         head, _, rest = callee.partition(".")
         if head == "?":
-            return (0 if first else method(rest)), []
+            return (0 if first else max(method(rest), self.foreign(function, rest, path))), []
         if head.startswith("@"):
             target = self.find(owner, head[1:]) if owner is not None else None
             return 0, [(target, owner)] if target is not None and tree.is_property(target) else []
@@ -214,10 +225,11 @@ class Judge:
                 return 0, [(target, owner)]
             given = self.given(owner, rest)
             if given is not None:
-                home, name = given
-                return (0 if first else reason(name)), self.inside(home, name, some) if home is not None else []
+                return self.reach(*given, some, first)
             native_method = path and rest and "." not in rest and self.is_native(owner)
-            return max(loader(rest), method(rest.rsplit(".", 1)[-1]), FILES if native_method else 0), []
+            last = rest.rsplit(".", 1)[-1]
+            found = max(loader(rest), method(last), self.foreign(function, last, path))
+            return max(found, FILES if native_method else 0), []
         home, name = self.release.resolve(function.module, callee, function.imports)
         if home is None and name in self.blind:
             return 0, []
@@ -225,15 +237,24 @@ class Judge:
             found = reason(name)
             if not found and "." in name and not first:
                 found = method(name.rsplit(".", 1)[1]) or self.native(name, path)
+            if not found and function.module.cython and (head in function.module.taken or "." not in name):
+                last = name.rsplit(".", 1)[-1]
+                found = native.function(last) or self.foreign(function, last, path)
             # What the sources say, the file cannot choose.
-            return (0 if first and found else found), []
+            said = every if name in LATER else first
+            return (0 if said else found), []
         if every and some:
             return 0, []
-        found = reason(f"{home.name}.{name}")
-        if found or f"{home.name}.{name}" in CLOSED or f"{home.name}.{name}" in self.blind:
-            return (0 if first else found), []
-        if path and home.name in self.release.extensions:
+        if path and home.name in self.release.extensions and not self.is_read(home, name):
             return FILES, []
+        return self.reach(home, name, some, first)
+
+    def reach(self, home, name, some, first):
+        """What a call of the function or class `name` of `home` does by itself, and the functions that it leads to."""
+        full = f"{home.name}.{name}" if home is not None else name
+        found = reason(full)
+        if found or home is None or full in CLOSED or full in self.blind:
+            return (0 if first else found), []
         return 0, self.inside(home, name, some)
 
     def given(self, owner, attribute):
@@ -244,6 +265,17 @@ class Judge:
                 home, name = self.release.resolve(kind.module, kind.given[attribute])
                 return home, name
         return None
+
+    @staticmethod
+    def foreign(function, name, path):
+        """The reason for a function of C that Cython hands the name of a file, if it says that it opens one."""
+        return FILES if path and function.module.cython and native.opens(name) else 0
+
+    @staticmethod
+    def is_read(home, name):
+        """True if a name of an extension module is known by its source and not only by its symbol."""
+        kind = home.classes.get(name)
+        return home.cython and name not in home.opening and (name in home.functions or bool(kind and kind.methods))
 
     def native(self, name, path):
         """The reason for a call of native code that is not part of the release's sources."""
@@ -264,7 +296,7 @@ class Judge:
             return [(home.functions[name], None)] if some else []
         if name in home.classes:
             kind = home.classes[name]
-            roots = [self.find(kind, root) for root in CALLED]
+            roots = [*(self.find(kind, root) for root in CALLED), *self.made(kind)]
             return [(root, kind) for root in roots if root is not None] if some else []
         outer, _, last = name.rpartition(".")
         if outer in home.classes:

@@ -2,6 +2,8 @@
 
 import re
 
+from reasons import ARGUMENTS, CONNECTS, DESERIALISES, EXECUTES, FILES, IMPORTS, PROGRAMS
+
 # Parameters and attributes that hold the name of a file: `model_file`, `fname`, `path_or_buf`, `cache_dir`.
 PATH = re.compile(r"(?i)(^|_)(files?|paths?|uris?|dir|folder)(_|$)|(file|path|dir|folder|directory|f)_?names?$"
                   r"|(file|path)s?$|^(dir|directory|folder)$")
@@ -24,6 +26,26 @@ def library(name):
 def opens(function):
     """True if a function of a `ctypes` library says by its name that it opens files."""
     return bool(OPENS.search(function)) and not MEMORY.search(function)
+
+
+# Functions of C by what they do, under the names that sources of Cython call them by.
+FUNCTIONS = {
+    FILES: "fopen fopen64 freopen tmpfile opendir mkfifo unlink rmdir mkdir ifstream ofstream fstream "
+           "PyFile_FromString PyMapping_FromFile H5Fopen H5Fcreate",
+    CONNECTS: "connect gethostbyname getaddrinfo",
+    IMPORTS: "PyImport_Import PyImport_ImportModule PyImport_ImportModuleEx PyImport_ImportModuleLevel",
+    DESERIALISES: "PyMarshal_ReadObjectFromString PyMarshal_ReadObjectFromFile",
+    ARGUMENTS: "PyObject_Call PyObject_CallObject PyObject_CallFunction PyObject_CallMethod PyEval_CallObject",
+    PROGRAMS: "system popen fork vfork execl execle execlp execv execve execvp posix_spawn posix_spawnp",
+    EXECUTES: "dlopen LoadLibrary LoadLibraryA LoadLibraryW PyRun_String PyRun_SimpleString Py_CompileString "
+              "PyEval_EvalCode",
+}
+REASON = {name: found for found, names in FUNCTIONS.items() for name in names.split()}
+
+
+def function(name):
+    """The reason for calling a function of C, 0 if none is known."""
+    return REASON.get(name, 0)
 
 
 def classes(text):

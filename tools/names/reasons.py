@@ -25,7 +25,11 @@ CALLS = {
         safetensors.safe_open safetensors.torch.load_model pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.*
         pyarrow.csv.* fsspec.* smart_open.* torch.utils.tensorboard.SummaryWriter tensorboardX.SummaryWriter
         tensorflow.io.gfile.* tensorflow.summary.create_file_writer onnx.load scipy.io.loadmat scipy.io.savemat
-        sentencepiece.SentencePieceProcessor yaml.safe_load_file zarr.open zarr.open_group netCDF4.Dataset""",
+        sentencepiece.SentencePieceProcessor yaml.safe_load_file zarr.open zarr.open_group netCDF4.Dataset
+        kornia.core.external.onnxruntime.InferenceSession autogluon.common.loaders.*
+        mmengine.fileio.* mmengine.list_from_file polygraphy.backend.common.bytes_from_path
+        tensorflow.compat.v2.lookup.TextFileInitializer tensorflow.lookup.TextFileInitializer kvikio.CuFile
+        pkgutil.get_data llama_cpp.Llama""",
     CONNECTS: """
         socket.socket socket.create_connection socket.getaddrinfo socket.gethostbyname socket.gethostbyaddr
         requests.* urllib.request.* urllib.urlopen urllib2.* http.client.* ftplib.* smtplib.* imaplib.* poplib.*
@@ -35,7 +39,10 @@ CALLS = {
         torch.hub.load_state_dict_from_url torch.hub.download_url_to_file torch.hub.load torch.hub.*
         torch.utils.model_zoo.* torch.distributed.init_process_group torch.distributed.TCPStore
         torch.distributed.FileStore torch.distributed.rpc.* transformers.pipeline gdown.* kagglehub.*
-        nltk.download gensim.downloader.* tensorflow.keras.utils.get_file keras.utils.get_file""",
+        nltk.download gensim.downloader.* tensorflow.keras.utils.get_file keras.utils.get_file
+        sentence_transformers.SentenceTransformer sentence_transformers.CrossEncoder fastembed.*
+        chromadb.* petrel_client.* pyannoteai.* tritonclient.*
+        torchaudio.datasets.utils.download_url torchvision.datasets.utils.download_url""",
     IMPORTS: """
         __import__ importlib.import_module importlib.reload importlib.util.spec_from_file_location
         importlib.util.module_from_spec importlib.__import__ importlib.machinery.* imp.* pkgutil.resolve_name
@@ -50,14 +57,16 @@ CALLS = {
         torch.export.load torch.serialization.load numpy.load yaml.load yaml.unsafe_load yaml.full_load yaml.load_all
         ruamel.yaml.* pandas.read_pickle keras.models.load_model tensorflow.keras.models.load_model
         tensorflow.saved_model.load tensorflow.saved_model.* jsonpickle.decode jsonpickle.loads six.moves.cPickle.load
-        six.moves.cPickle.loads skops.io.load srsly.pickle_loads catalogue.* torch.storage._load_from_bytes""",
+        six.moves.cPickle.loads skops.io.load srsly.pickle_loads catalogue.* torch.storage._load_from_bytes
+        autogluon.common.loaders.load_pkl.load clip.load mmengine.load mmengine.fileio.load mmengine.runner.load_checkpoint
+        mmengine.runner.checkpoint.load_checkpoint spacy.load""",
     PROGRAMS: """
         subprocess.* os.system os.popen os.popen2 os.popen3 os.startfile os.fork os.forkpty os.execl os.execle
         os.execlp os.execv os.execve os.execvp os.execvpe os.spawnl os.spawnle os.spawnlp os.spawnv os.spawnve
         os.spawnvp os.posix_spawn os.posix_spawnp os.kill os.killpg commands.* pty.* popen2.* pexpect.* sh.*
         multiprocessing.Process multiprocessing.Pool multiprocessing.pool.Pool multiprocessing.context.*
         torch.multiprocessing.Process torch.multiprocessing.spawn torch.multiprocessing.start_processes
-        concurrent.futures.ProcessPoolExecutor asyncio.create_subprocess_exec
+        concurrent.futures.ProcessPoolExecutor webdataset.WebDataset asyncio.create_subprocess_exec
         asyncio.create_subprocess_shell webbrowser.*""",
     EXECUTES: """
         eval exec compile execfile code.* codeop.* runpy.* types.FunctionType types.CodeType types.LambdaType
@@ -65,7 +74,8 @@ CALLS = {
         ctypes.memmove ctypes.cast cffi.* torch.ops.load_library torch.classes.load_library
         torch.utils.cpp_extension.* tensorflow.load_op_library tensorflow.load_library timeit.* cProfile.run
         pandas.eval numexpr.evaluate sympy.sympify sympy.parsing.sympy_parser.parse_expr
-        sympy.utilities.lambdify.lambdify marshal_func_load func_load doctest.* sys.settrace""",
+        sympy.utilities.lambdify.lambdify sympy.lambdify mmengine.Config.fromfile
+        mmengine.config.Config.fromfile marshal_func_load func_load doctest.* sys.settrace""",
 }
 
 # Methods of objects whose class the tree does not tell. Only names that mean one thing.
@@ -94,6 +104,9 @@ PICKLES = re.compile(r"(?i)(^|\.)\w*(pickle|dill|joblib|marshal)\w*\.(loads?|Unp
 # Looking, not touching: below the prefixes above, but without effect.
 HARMLESS = {"tempfile.gettempdir", "shutil.which", "subprocess.list2cmdline", "huggingface_hub.utils.logging.get_logger",
             "shutil.get_terminal_size", "urllib.request.pathname2url", "urllib.request.url2pathname"}
+
+# Functions that fetch what an argument behind the first names.
+LATER = {"transformers.pipeline"}
 
 # Functions that are not followed: they refuse text, which is all that the functions below them would run.
 CLOSED = {"sympy.core.sympify._sympify"}

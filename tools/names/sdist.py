@@ -11,22 +11,27 @@ import os
 import re
 import ssl
 import tarfile
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import native
 
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
 SOURCES = (".py", ".pyi", ".pyx", ".pxd")
+CYTHON = (".pyx", ".pxi")
 # Archives above this hold other languages' code.
 LARGEST = 100_000_000
 LARGEST_MEMBER = 8_000_000
 TRIES = 4
 # Folders around packages, and folders beside them that are no packages.
 AROUND = re.compile(r"^(src|lib|python|python-package|py)/")
+# The sources of a package that is a part of a larger project.
+DEEP = re.compile(r"^.*/python-package/")
 BESIDE = re.compile(r"(tests?|docs?|examples?|benchmarks?|scripts?|tools?|build|bin|csrc|op_builder|setup\w*|conftest)$")
 
 
@@ -75,10 +80,32 @@ def fetch(package, version, folder, locked):
     return path
 
 
-def members(path):
+def cython(release, cache):
+    """The record of the source archive of a release whose wheel leaves the Cython sources out, which are kept."""
+    package, version, locked = release
+    target = cache / f"{package}-{version}.cython.zip"
+    record = target.with_suffix(".json")
+    if record.exists():
+        entry = json.loads(record.read_text())
+        if locked is None or entry["sha256"] == locked["sha256"]:
+            return entry
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        path = fetch(package, version, Path(folder), locked)
+        if path is None:
+            raise OSError(f"{package} {version} has no source archive")
+        data = path.read_bytes()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for name, text in sorted(members(path, CYTHON)):
+                archive.writestr(AROUND.sub("", DEEP.sub("", name)), text)
+    entry = {"file": path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    record.write_text(json.dumps(entry))
+    return entry
+
+
+def members(path, endings=(*SOURCES, "top_level.txt")):
     """Path below the archive's own folder and bytes of each source and list of packages."""
     def wanted(name, size):
-        return size < LARGEST_MEMBER and (name.endswith(SOURCES) or name.endswith("top_level.txt"))
+        return size < LARGEST_MEMBER and name.endswith(endings)
 
     if path.name.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:

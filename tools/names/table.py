@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import binary
+import cython
 import judge as judging
 import native
 import tree
@@ -40,9 +41,11 @@ def module_name(path):
     return name, False
 
 
-def read(path):
-    """The modules of a reduced wheel, and the classes of its extension modules."""
-    modules, skipped = {}, 0
+def read(path, beside):
+    """The modules of a reduced wheel, the names of its extension modules, and what of its sources was read.
+
+    `beside` holds the Cython sources of the release, if its wheel leaves them out."""
+    modules, counts = {}, {"unreadable": 0}
     with zipfile.ZipFile(path) as archive:
         compiled = json.loads(archive.read("extensions.json"))
         compiled = {name: binary.classes(symbols) for name, symbols in compiled.items()}
@@ -58,8 +61,12 @@ def read(path):
                 modules[name].stub = member.endswith(".pyi")
             except (SyntaxError, ValueError, RecursionError):
                 # Sources of Python 2, templates.
-                skipped += 1
-        opening = cython(archive)
+                counts["unreadable"] += 1
+        texts = cython_texts(archive)
+    if beside is not None:
+        with zipfile.ZipFile(beside) as archive:
+            texts = cython_texts(archive) | texts
+    opening = read_cython(texts, modules, compiled, counts)
     for name, classes in compiled.items():
         if SKIPPED.search(name.replace(".", "/") + ".so") or name.split(".")[0] in sys.stdlib_module_names:
             continue
@@ -68,17 +75,40 @@ def read(path):
         for kind in classes:
             if not MANGLED.search(kind):
                 module.classes.setdefault(kind, tree.Class(kind, [], {}, module)).compiled = True
-    return modules, set(compiled), skipped
+    return modules, set(compiled), counts
 
 
-def cython(archive):
-    """By module, the classes of Cython sources that are constructed from the name of a file."""
-    found = {}
-    for member in archive.namelist():
-        if member.endswith(".pyx") and not SKIPPED.search(member):
-            name, _ = module_name(member.removesuffix("x"))
-            found[name] = native.constructors(archive.read(member).decode(errors="replace"))
-    return found
+def cython_texts(archive):
+    """The sources of Cython by their paths."""
+    wanted = [member for member in archive.namelist() if member.endswith((".pyx", ".pxi"))]
+    return {name: archive.read(name).decode(errors="replace") for name in wanted if not SKIPPED.search(name)}
+
+
+def read_cython(texts, modules, compiled, counts):
+    """Puts the Cython sources of extension modules in the place of what their stubs say, and counts their functions.
+
+    By module, the classes that are constructed from the name of a file."""
+    opening = {}
+    for member in sorted(member for member in texts if member.endswith(".pyx")):
+        name, _ = module_name(member.removesuffix("x"))
+        if name not in compiled or name.split(".")[0] in sys.stdlib_module_names:
+            continue
+        text, missing = cython.included(texts[member], member.rpartition("/")[0], texts)
+        opening[name] = native.constructors(text)
+        stub = modules.get(name)
+        if stub is not None and not stub.stub:
+            continue
+        source = cython.read(text)
+        module = modules[name] = tree.Reader(name, False).read_cython(source)
+        if stub is not None:
+            # Those of its classes and functions that could not be read.
+            module.classes = stub.classes | module.classes
+            module.functions = stub.functions | module.functions
+            module.exported |= stub.exported
+        row = counts.setdefault("cython", {"files": 0, "read": 0, "unread": 0, "not included": 0})
+        for key, number in zip(row, (1, source.read, len(source.unread), missing)):
+            row[key] += number
+    return opening
 
 
 class Names:
@@ -101,7 +131,7 @@ class Names:
             for source, item in [*module.imports.values(), *taken]:
                 if item and source in self.compiled and CLASS_LIKE.match(item):
                     home = self.modules.get(source)
-                    if home is not None and item.upper() != item:
+                    if home is not None and item.upper() != item and not (home.cython and home.holds(item)):
                         home.classes.setdefault(item, tree.Class(item, [], {}, home))
         for module in self.modules.values():
             for kind in module.classes.values():
@@ -127,9 +157,11 @@ class Names:
     def worth(self, kind):
         key = f"{kind.module.name} {kind.name}"
         called, restored = self.judge.called(kind), self.judge.restored(kind)
+        text = EXECUTES in (called, restored) and not self.blind.called(kind) and not self.blind.restored(kind)
         outer = self.judge.outer(kind)
         inherited = outer if self.inherits(kind, "__init__") else []
-        called = max([called, *map(judging.base_reason, inherited)])
+        based = max(map(judging.base_reason, inherited), default=0)
+        called = max(called, based)
         if inherited:
             self.bases[key] = inherited
         if outer and self.inherits(kind, "__setstate__"):
@@ -137,13 +169,10 @@ class Names:
         flags = CLASS | (COMPILED if kind.compiled else 0)
         if any((item.module.name, item.name) == EVALUATED for item in self.judge.line(kind)[0]):
             flags |= VALUE
-        if EXECUTES in (called, restored) and self.evaluates_text(kind):
+        # All that the class does is to evaluate text among what it is given.
+        if text and not based:
             flags |= TEXT
         return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
-
-    def evaluates_text(self, kind):
-        """True if all that the class does is to evaluate text among what it is given."""
-        return not self.blind.called(kind) and not self.blind.restored(kind)
 
     def inherits(self, kind, method):
         """True if a method of a base from outside runs: the class has none of its own, or it calls that of its base."""
@@ -153,11 +182,11 @@ class Names:
     def kept(self, module):
         """Functions and methods that an object may hold. They are no more than that: a call of one is not known."""
         for function in module.functions.values():
-            if not function.name.startswith("__"):
+            if not function.name.startswith("__") and not tree.hidden(function):
                 self.stored(module.name, function.name, function, None)
         for kind in module.classes.values():
             for name, method in kind.methods.items():
-                if not name.startswith("__"):
+                if not name.startswith("__") and not tree.hidden(method):
                     self.stored(module.name, f"{kind.name}.{name}", method, kind)
 
     def stored(self, module, name, function, kind):
@@ -222,7 +251,8 @@ class Names:
         why = self.judge.walk(function, kind)
         if kind is None and tree.calls_parameter(function):
             why = max(why, ARGUMENTS)
-        self.add(module, name, FUNCTION | why << CALLED_SHIFT | why << RESTORED_SHIFT)
+        flags = FUNCTION | (TEXT if why == EXECUTES and not self.blind.walk(function, kind) else 0)
+        self.add(module, name, flags | why << CALLED_SHIFT | why << RESTORED_SHIFT)
 
 
 def reasons(value):
@@ -240,16 +270,16 @@ def merge(left, right):
     return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
 
 
-def release(path):
-    """Names and outer bases, for calling and for restoring, of one reduced wheel."""
+def release(path, beside=None):
+    """Names, outer bases for calling and for restoring, and what was read of one reduced wheel."""
     # Trees are many and live until the end: looking for garbage among them is what takes the time.
     gc.disable()
-    modules, compiled, skipped = read(path)
+    modules, compiled, counts = read(path, beside)
     found, *bases = Names(modules, compiled).collect()
     del modules
     gc.enable()
     gc.collect()
-    return found, bases, skipped
+    return found, bases, counts
 
 
 def inherit(names, bases, shift):
@@ -259,7 +289,8 @@ def inherit(names, bases, shift):
         for key, outer in bases.items():
             for base in outer:
                 module, _, name = base.rpartition(".")
-                merged = merge(names[key], names.get(f"{module} {name}", 0) & (7 << shift | TEXT | VALUE))
+                value = names.get(f"{module} {name}", 0)
+                merged = merge(names[key], value & (7 << shift | TEXT | VALUE))
                 changed |= merged != names[key]
                 names[key] = merged
         if not changed:

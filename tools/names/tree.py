@@ -5,6 +5,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import cython
 import native
 import reasons
 
@@ -74,6 +75,13 @@ class Module:
     # Classes of a Cython source whose constructors get the name of a file.
     opening: set = field(default_factory=set)
     stub: bool = False
+    # True for a Cython source, and what it takes from others for C alone.
+    cython: bool = False
+    taken: dict = field(default_factory=dict)
+
+    def holds(self, name):
+        """True if the module has a function of this name, or has the name from elsewhere."""
+        return name in self.functions or name in self.imports or name in self.aliases or name in self.taken
 
     def is_facade(self):
         """True if a module stands for what it imports: a package, or one that defines no class of its own."""
@@ -115,6 +123,11 @@ def import_names(node, module, package):
         for alias in node.names:
             if alias.name != "*":
                 yield alias.asname or alias.name, (source, alias.name)
+
+
+def hidden(function):
+    """True for a function of Cython that only C can call."""
+    return any(isinstance(mark, ast.Name) and mark.id == cython.HIDDEN for mark in function.tree.decorator_list)
 
 
 def members(body):
@@ -164,6 +177,14 @@ class Reader:
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
         self.block(tree.body, "")
+        return self.module
+
+    def read_cython(self, source):
+        """The same of a Cython source, as `cython.read` gives it."""
+        taken = Reader(self.module.name, self.module.package)
+        taken.block(source.taken.body, "")
+        self.block(source.tree.body, "")
+        self.module.cython, self.module.taken = True, taken.module.imports
         return self.module
 
     def block(self, body, outer):
@@ -262,7 +283,7 @@ def calls(function):
         return not any(isinstance(part, ast.Name) and part.id in local for part in walk(node))
 
     made = {"self", "cls", *makes(nodes)}
-    found = [Call(f"@{name}", False, True, False, False) for name in read(nodes, made)]
+    found = [Call(f"@{name}", False, True, False, False) for name in reads(nodes, made)]
     for part in nodes:
         if not isinstance(part, ast.Call):
             continue
@@ -309,7 +330,7 @@ def makes(nodes):
             yield from (target.id for target in part.targets if isinstance(target, ast.Name))
 
 
-def read(nodes, objects):
+def reads(nodes, objects):
     """The attributes of an object that are read: a property runs."""
     return sorted({part.attr for part in nodes if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load)
                    and isinstance(part.value, ast.Name) and part.value.id in objects})
