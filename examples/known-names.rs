@@ -4,7 +4,7 @@
 //! The list has a key and a number a line, with a tab between, sorted by the bytes of the keys.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _, read_to_string, stdout};
+use std::io::{BufWriter, Write as _, copy, read_to_string, stdout};
 
 use anyhow::{Context as _, bail};
 use fst::{Map, MapBuilder, Streamer as _};
@@ -29,7 +29,9 @@ fn write(list: &str, table: &str) -> anyhow::Result<()> {
 }
 
 fn take_apart(table: &str) -> anyhow::Result<()> {
-    let map = Map::new(std::fs::read(table).with_context(|| table.to_owned())?)?;
+    let mut bytes = Vec::new();
+    copy(&mut File::open(table).with_context(|| table.to_owned())?, &mut bytes)?;
+    let map = Map::new(bytes)?;
     let mut rows = map.stream();
     let mut out = BufWriter::new(stdout().lock());
     while let Some((key, value)) = rows.next() {
