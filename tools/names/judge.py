@@ -5,7 +5,7 @@ from collections import deque
 
 import native
 import tree
-from reasons import CLOSED, EXECUTES, FILES, LATER, PROGRAMS, loader, method, reason
+from reasons import CLOSED, CONNECTS, EXECUTES, FILES, LATER, PROGRAMS, loader, method, reason
 
 # Calls that are followed from one root, and how deep.
 DEPTH = 4
@@ -118,7 +118,8 @@ class Judge:
         self.lines, self.known = {}, {}
 
     def line(self, kind):
-        key = (kind.module.name, kind.name)
+        # Two classes may have one name.
+        key = id(kind)
         if key not in self.lines:
             self.lines[key] = self.release.line(kind)
         return self.lines[key]
@@ -210,6 +211,9 @@ class Judge:
         head, _, rest = callee.partition(".")
         if head == "?":
             return (0 if first else max(method(rest), self.foreign(function, rest, path))), []
+        if head.startswith("@"):
+            target = self.find(owner, head[1:]) if owner is not None else None
+            return 0, [(target, owner)] if target is not None and tree.is_property(target) else []
         if callee.startswith("super()."):
             if owner is None:
                 return 0, []
@@ -227,6 +231,8 @@ class Judge:
             found = max(loader(rest), method(last), self.foreign(function, last, path))
             return max(found, FILES if native_method else 0), []
         home, name = self.release.resolve(function.module, callee, function.imports)
+        if home is None and name in self.blind:
+            return 0, []
         if home is None:
             found = reason(name)
             if not found and "." in name and not first:
@@ -301,7 +307,15 @@ class Judge:
 
 
 # Bases outside the release whose constructor is not harmless.
-BASES = {"logging.FileHandler": FILES, "io.FileIO": FILES}
+BASES = {
+    "logging.FileHandler": FILES, "io.FileIO": FILES,
+    # It loads the library that it is called with.
+    "threadpoolctl.LibController": EXECUTES,
+    # A time zone may be the path of a file.
+    "matplotlib.dates.AutoDateFormatter": FILES, "matplotlib.dates.AutoDateLocator": FILES,
+    "matplotlib.dates.DateLocator": FILES,
+    "pycocotools.coco.COCO": FILES, "keras_preprocessing.image.DirectoryIterator": FILES, "bpemb.BPEmb": CONNECTS,
+}
 
 
 def base_reason(name):

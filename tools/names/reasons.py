@@ -19,7 +19,8 @@ CALLS = {
         logging.handlers.* numpy.save numpy.savez numpy.savez_compressed numpy.savetxt numpy.fromfile numpy.memmap
         numpy.genfromtxt numpy.loadtxt numpy.lib.format.open_memmap pandas.read_* pandas.ExcelWriter pandas.HDFStore
         h5py.File tables.open_file PIL.Image.open cv2.imread cv2.VideoCapture cv2.VideoWriter cv2.imwrite imageio.*
-        linecache.* tokenize.open xml.etree.ElementTree.parse xml.dom.minidom.parse xml.sax.parse netrc.netrc wave.open
+        linecache.* lxml.etree.parse lxml.etree.iterparse lxml.etree.xmlfile datasets.load_from_disk
+        tokenize.open xml.etree.ElementTree.parse xml.dom.minidom.parse xml.sax.parse netrc.netrc wave.open
         zipfile.Path skimage.io.* soundfile.* librosa.load torchaudio.load torchaudio.save torchvision.io.* torch.save
         torch.from_file joblib.dump pickle.dump safetensors.torch.load_file safetensors.torch.save_file
         safetensors.safe_open safetensors.torch.load_model pyarrow.memory_map pyarrow.OSFile pyarrow.parquet.*
@@ -39,12 +40,14 @@ CALLS = {
         torch.hub.load_state_dict_from_url torch.hub.download_url_to_file torch.hub.load torch.hub.*
         torch.utils.model_zoo.* torch.distributed.init_process_group torch.distributed.TCPStore
         torch.distributed.FileStore torch.distributed.rpc.* transformers.pipeline gdown.* kagglehub.*
+        multiprocessing.connection.* datasets.load_dataset
         nltk.download gensim.downloader.* tensorflow.keras.utils.get_file keras.utils.get_file
         sentence_transformers.SentenceTransformer sentence_transformers.CrossEncoder fastembed.*
         chromadb.* petrel_client.* pyannoteai.* tritonclient.*
         torchaudio.datasets.utils.download_url torchvision.datasets.utils.download_url""",
     IMPORTS: """
-        __import__ importlib.import_module importlib.reload importlib.util.spec_from_file_location
+        __import__ sys.path.append sys.path.insert sys.path.extend
+        importlib.import_module importlib.reload importlib.util.spec_from_file_location
         importlib.util.module_from_spec importlib.__import__ importlib.machinery.* imp.* pkgutil.resolve_name
         pkgutil.get_loader pkgutil.find_loader pydoc.locate pydoc.safeimport hydra.utils.* zipimport.*
         pkg_resources.load_entry_point keras.saving.serialization_lib.deserialize_keras_object
@@ -112,7 +115,7 @@ LATER = {"transformers.pipeline"}
 CLOSED = {"sympy.core.sympify._sympify"}
 
 # Functions that run text and make values of anything else, and the class whose instances they return as they are.
-EVALUATORS = {"sympy.core.sympify.sympify"}
+EVALUATORS = {"sympy.core.sympify.sympify", "sympy.sympify", "sympy.S"}
 EVALUATED = ("sympy.core.basic", "Basic")
 
 

@@ -1,5 +1,6 @@
 """The names of one release, and all releases together."""
 
+import functools
 import gc
 import json
 import re
@@ -23,8 +24,9 @@ KEEPERS = {"gensim", "lifelines", "nltk", "scipy", "sklearn", "sktime", "spacy",
 
 # Tests, and folders beside the packages of a wheel. Names in tests are unknown to the program as well, however they are
 # spelled (`LEFT_OUT` in `src/rules/known.rs`).
+# Stand-ins for what needs a package that is missing are not what a file reaches where it is there.
 SKIPPED = re.compile(r"(^|/)(tests?|testsuite|conftest\.py|setup\.py)(/|$)|^(benchmarks?|examples?|docs?)/"
-                     r"|\.dist-info/|-")
+                     r"|\.dist-info/|-|/dummy_\w+_objects?\.py$")
 # Marks that a C++ compiler puts behind a class's name.
 MANGLED = re.compile(r"P\d+_object|PKS\d|_lS0_")
 CLASS_LIKE = re.compile(r"_?[A-Z][A-Za-z0-9_]*$")
@@ -148,24 +150,29 @@ class Names:
     def value(self, kind):
         key = (kind.module.name, kind.name)
         if key not in self.values:
-            called, restored = self.judge.called(kind), self.judge.restored(kind)
-            text = EXECUTES in (called, restored) and not self.blind.called(kind) and not self.blind.restored(kind)
-            outer = self.judge.outer(kind)
-            inherited = outer if self.inherits(kind, "__init__") else []
-            based = max(map(judging.base_reason, inherited), default=0)
-            called = max(called, based)
-            if inherited:
-                self.bases[" ".join(key)] = inherited
-            if outer and self.inherits(kind, "__setstate__"):
-                self.restored[" ".join(key)] = outer
-            flags = CLASS | (COMPILED if kind.compiled else 0)
-            if any((item.module.name, item.name) == EVALUATED for item in self.judge.line(kind)[0]):
-                flags |= VALUE
-            # All that the class does is to evaluate text among what it is given.
-            if text and not based:
-                flags |= TEXT
-            self.values[key] = flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
+            # Of two classes that a module defines by turns the worse.
+            self.values[key] = functools.reduce(merge, map(self.worth, kind.definitions()))
         return self.values[key]
+
+    def worth(self, kind):
+        key = f"{kind.module.name} {kind.name}"
+        called, restored = self.judge.called(kind), self.judge.restored(kind)
+        text = EXECUTES in (called, restored) and not self.blind.called(kind) and not self.blind.restored(kind)
+        outer = self.judge.outer(kind)
+        inherited = outer if self.inherits(kind, "__init__") else []
+        based = max(map(judging.base_reason, inherited), default=0)
+        called = max(called, based)
+        if inherited:
+            self.bases[key] = inherited
+        if outer and self.inherits(kind, "__setstate__"):
+            self.restored[key] = outer
+        flags = CLASS | (COMPILED if kind.compiled else 0)
+        if any((item.module.name, item.name) == EVALUATED for item in self.judge.line(kind)[0]):
+            flags |= VALUE
+        # All that the class does is to evaluate text among what it is given.
+        if text and not based:
+            flags |= TEXT
+        return flags | called << CALLED_SHIFT | restored << RESTORED_SHIFT
 
     def inherits(self, kind, method):
         """True if a method of a base from outside runs: the class has none of its own, or it calls that of its base."""
@@ -192,9 +199,8 @@ class Names:
         names |= {name for name in module.imports if module.is_facade() or name in module.exported}
         names |= {name for source in module.stars for name in self.public(source, set())}
         for name in names:
-            if name in module.classes:
-                continue
-            home, target = self.release.resolve(module, name)
+            # A class of the same name stands in for what cannot be imported.
+            home, target = self.release.resolve(module, name, module.imports)
             if home is not None and target in home.classes:
                 self.add(module.name, name, self.value(home.classes[target]))
 

@@ -49,6 +49,14 @@ class Class:
     setters: dict = field(default_factory=dict)
     # Attributes that are functions from elsewhere: `_sympify = staticmethod(sympify)`.
     given: dict = field(default_factory=dict)
+    # What the module defined under the same name before.
+    other: "Class | None" = None
+
+    def definitions(self):
+        kind = self
+        while kind is not None:
+            yield kind
+            kind = kind.other
 
 
 @dataclass
@@ -211,7 +219,8 @@ class Reader:
         bases = [dotted(base.value if isinstance(base, ast.Subscript) else base) for base in node.bases]
         bases = [base for base in bases if base]
         methods = {part.name: Function(part.name, part, self.module, name) for part in members(node.body)}
-        kind = self.module.classes[name] = Class(name, bases, methods, self.module)
+        kind = Class(name, bases, methods, self.module, other=self.module.classes.get(name))
+        self.module.classes[name] = kind
         for key, part in setters(node.body, methods).items():
             kind.setters[key] = Function(part.name, part, self.module, name)
         kind.given.update(given(node.body))
@@ -273,7 +282,8 @@ def calls(function):
     def fixed(node):
         return not any(isinstance(part, ast.Name) and part.id in local for part in walk(node))
 
-    found = []
+    made = {"self", "cls", *makes(nodes)}
+    found = [Call(f"@{name}", False, True, False, False) for name in reads(nodes, made)]
     for part in nodes:
         if not isinstance(part, ast.Call):
             continue
@@ -290,7 +300,9 @@ def calls(function):
             else:
                 callee = f"?.{part.func.attr}"
                 every = first = every and fixed(inner)
-        elif callee and callee.split(".")[0] in local and callee.split(".")[0] not in ("self", "cls"):
+        elif callee and "." in callee and callee.split(".")[0] in made:
+            callee = f"self.{callee.partition('.')[2]}"
+        elif callee and callee.split(".")[0] in local and callee.split(".")[0] not in made:
             # A module of this kind keeps its name when it is a parameter or imported by turns: `pickle_module.load`.
             kept = callee if reasons.loader(callee) else None
             callee = kept or (f"?.{callee.rsplit('.', 1)[1]}" if "." in callee else "?")
@@ -308,6 +320,26 @@ def calls(function):
                 found.append(Call(applied, rest, len(part.args) > 1, rest, False))
     function.calls = found
     return found
+
+
+def makes(nodes):
+    """The variables that hold what `__new__` made: `one = object.__new__(cls)`."""
+    for part in nodes:
+        value = part.value if isinstance(part, ast.Assign) else None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "__new__":
+            yield from (target.id for target in part.targets if isinstance(target, ast.Name))
+
+
+def reads(nodes, objects):
+    """The attributes of an object that are read: a property runs."""
+    return sorted({part.attr for part in nodes if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Load)
+                   and isinstance(part.value, ast.Name) and part.value.id in objects})
+
+
+def is_property(function):
+    """True for a method that runs when the attribute is read."""
+    names = (dotted(mark) for mark in function.tree.decorator_list)
+    return any(name and name.endswith("property") for name in names)
 
 
 def is_guard(word):
