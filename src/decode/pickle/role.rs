@@ -422,5 +422,11 @@ mod tests {
         assert_eq!(role("builtins", "__setattr__"), Role::BoundSetAttr);
         assert_eq!(role("sys", "modules.get"), Role::BoundGetItem);
         assert_eq!(role("os", "system"), Role::Plain);
+        assert_eq!(role("_collections", "deque"), Role::Container);
+        assert_eq!(role("UserList", "UserList"), Role::Container);
+        assert_eq!(role("cElementTree", "ElementTree"), Role::Reader(1));
+        assert_eq!(role("sklearn.externals.joblib", "load"), Role::Unpickle);
+        assert_eq!(role("cStringIO", "StringIO"), Role::Buffer);
+        assert_eq!(role("ray.cloudpickle.cloudpickle_fast", "_make_function"), Role::FunctionMaker);
     }
 }
