@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("names", &[]),
     ("decode", &["bytes", "names"]),
     ("inspect", &["fact", "bytes", "escape"]),
-    ("formats", &["inspect", "decode", "fact", "bytes", "escape", "extension"]),
+    ("formats", &["inspect", "decode", "fact", "bytes", "escape", "extension", "names"]),
     ("report", &["finding"]),
     ("rules", &["fact", "finding", "bytes", "escape", "report", "names"]),
     ("scan", &["formats", "fact", "bytes", "report", "rules", "inspect", "escape", "extension"]),

@@ -12,7 +12,7 @@ use crate::bytes::Exceeded;
 use crate::names::{Effect, known};
 
 /// Values of one state that are looked at, those inside its containers counted.
-const MOST_VALUES: usize = 4096;
+const MOST_VALUES: usize = 1 << 18;
 /// Arguments of a loader that are looked at.
 const MOST_ARGUMENTS: usize = 8;
 /// Shorter bytes are no pickle that reaches anything.
@@ -75,11 +75,13 @@ impl Machine<'_> {
             return;
         }
         let (mut left, mut seen, mut cut) = (vec![state], HashSet::new(), false);
-        for _ in 0..MOST_VALUES {
-            let Some(value) = left.pop() else {
-                self.note_unread_state(cut);
-                return;
-            };
+        let mut walked: usize = 0;
+        while let Some(value) = left.pop() {
+            walked = walked.saturating_add(1);
+            if walked > MOST_VALUES || self.cells.is_exhausted() {
+                cut = true;
+                break;
+            }
             if let (Value::Node(node), None) = (value, self.encoded_literal(value)) {
                 if seen.insert(node) {
                     let held = match self.cells.kind(value) {
@@ -99,19 +101,16 @@ impl Machine<'_> {
                         self.cells.kind(held),
                         None | Some(Kind::Tuple | Kind::List | Kind::Dict | Kind::Set | Kind::Iterator)
                     );
-                    cut |= may_hold && matches!(held, Value::Node(_)) && self.cells.items(held).is_none();
+                    cut |= may_hold && matches!(held, Value::Node(_)) && !self.cells.keeps_text(held);
                     left.extend(self.cells.kept_items(held));
                 }
             } else if let Some(content) = self.bytes_content(value).filter(|content| content.is_at_least(SHORTEST)) {
                 self.evidence.nested(Nested { content, at: by.at, purpose: Purpose::Restored });
             }
         }
-        self.note_unread_state(true);
-    }
-
-    /// Says that bytes which are unpickled may stand where nobody looked.
-    fn note_unread_state(&mut self, cut: bool) {
+        self.cells.charge(walked);
         if cut {
+            // Bytes that are unpickled may stand where nobody looked.
             self.evidence.dropped =
                 Some(Exceeded { what: "values in a state that is unpickled", limit: MOST_VALUES as u64 });
         }

@@ -142,6 +142,7 @@ pub enum Pass {
 pub fn canonical(module: &str) -> Cow<'_, str> {
     let public = names::canonical(module);
     match public.as_ref() {
+        "_codecs" => "codecs".into(),
         "importlib._bootstrap" => "importlib".into(),
         "cloudpickle.cloudpickle_fast" => "cloudpickle.cloudpickle".into(),
         // joblib, numba, ray and Spark bring their own copy.

@@ -4,6 +4,8 @@
 //! Containers and calls lie in a ring of cells, so memory does not grow with the stream: what was built millions of
 //! values ago is forgotten, which makes it unknown to the machine, never harmless.
 
+use std::borrow::Cow;
+
 /// A value, or a field of a node in [`Cells`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
@@ -83,6 +85,9 @@ pub enum Kind {
 const KEPT: u64 = 2 << 20;
 /// Items that one container keeps: enough for arguments, tables and strings in pieces.
 pub const KEPT_ITEMS: usize = 4096;
+
+/// Where the size of a chunk would stand, if text that belongs before it was left out.
+const TEXT_LEFT_OUT: f32 = 1.0;
 
 /// Items that may be looked at in one stream, so that looking at the same large container again and again ends.
 pub const MOST_LOOKS: u64 = 256 << 20;
@@ -213,20 +218,47 @@ impl Cells {
         self.set(container, 0, Value::Head(kind, size + added));
         let grown = len.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
         self.set(container, 1, Value::Len(grown));
-        let leading: Vec<Value>;
-        let items = if usize::try_from(grown).is_ok_and(|grown| grown > KEPT_ITEMS) {
-            leading = leading_items(kind, items);
-            &leading
-        } else {
-            items
+        let before = self.field(container, 2);
+        let had_gap = self.leaves_out_text(before);
+        // Pairs of a dict stay together.
+        let room = KEPT_ITEMS.saturating_sub(usize::try_from(len).unwrap_or(usize::MAX)) & !1;
+        let (items, has_gap) = match items.split_at_checked(room) {
+            Some((first, rest)) if !rest.is_empty() => {
+                let is_text = |item: &Value| matches!(item, Value::Str(_) | Value::Bytes(_) | Value::Computed(_));
+                let kept = [first, &leading_items(kind, rest)].concat();
+                (Cow::Owned(kept), had_gap || rest.iter().any(is_text))
+            }
+            _ => (Cow::Borrowed(items), had_gap),
         };
-        if items.is_empty() {
+        if items.is_empty() && has_gap == had_gap {
             return;
         }
-        let before = self.field(container, 2);
-        let chunk = self.node(&[Value::Head(Kind::Chunk, 0.0), length(items.len()), before]);
-        self.push_all(items);
+        let gap = if has_gap { TEXT_LEFT_OUT } else { 0.0 };
+        let chunk = self.node(&[Value::Head(Kind::Chunk, gap), length(items.len()), before]);
+        self.push_all(&items);
         self.set(container, 2, chunk);
+    }
+
+    /// True for the last chunk of a container that has no room for some of its text.
+    fn leaves_out_text(&self, chunk: Value) -> bool {
+        matches!(self.field(chunk, 0), Value::Head(Kind::Chunk, gap) if gap == TEXT_LEFT_OUT)
+    }
+
+    /// True if every text and all bytes in a tuple, list, dict or set are among the items that are kept.
+    #[must_use]
+    pub fn keeps_text(&self, container: Value) -> bool {
+        let container = self.listed(container);
+        if self.items(container).is_some() {
+            return true;
+        }
+        let mut chunk = self.field(container, 2);
+        if !matches!(self.kind(container), Some(Kind::List | Kind::Dict | Kind::Set)) || self.leaves_out_text(chunk) {
+            return false;
+        }
+        while self.kind(chunk) == Some(Kind::Chunk) && self.look(1).is_some() {
+            chunk = self.field(chunk, 2);
+        }
+        chunk == Value::None
     }
 
     /// The items of a tuple, list, dict or set that are kept, in order, be they all or not.
@@ -357,6 +389,19 @@ mod tests {
     fn a_value_is_eight_bytes() {
         assert_eq!(size_of::<Value>(), 8);
         assert_eq!(Far::new(0x1234_5678_9abc).get(), 0x1234_5678_9abc);
+    }
+
+    #[test]
+    fn large_containers_know_whether_text_is_left_out() {
+        let mut cells = Cells::default();
+        let list = cells.container(Kind::List);
+        cells.extend(list, &[Value::Str(Far::new(1))]);
+        cells.extend(list, &vec![Value::None; KEPT_ITEMS]);
+        assert!(cells.items(list).is_none() && cells.keeps_text(list));
+        cells.extend(list, &[Value::Int(1), Value::Bytes(Far::new(2))]);
+        assert!(!cells.keeps_text(list));
+        cells.extend(list, &[Value::Unknown]);
+        assert!(!cells.keeps_text(list), "what stands behind does not make up for it");
     }
 
     #[test]
