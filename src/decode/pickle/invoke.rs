@@ -154,16 +154,11 @@ impl Machine<'_> {
 
     /// What a call of a known helper comes to.
     fn evaluate(&mut self, id: u32, role: Role, items: &[Value], keywords: Value, by: By, depth: u8) -> Outcome {
-        if let Some(outcome) = self.evaluate_lookup(id, role, items, by) {
+        let lookup = self.evaluate_lookup(id, role, items, by);
+        if let Some(outcome) = lookup.or_else(|| self.evaluate_text(id, role, items, keywords, by)) {
             return outcome;
         }
-        let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
-        // Arguments by name change what text functions do.
-        let named = !matches!(keywords, Value::None) && self.cells.len(keywords) > 0;
         match role {
-            Role::Encode | Role::Decode | Role::Decoder if named => {
-                Outcome { value: None, arguments: if role == Role::Encode { "" } else { "data" } }
-            }
             Role::BoundCall => {
                 let base = self.owner(id, by);
                 let arguments = self.cells.tuple(items);
@@ -175,11 +170,8 @@ impl Machine<'_> {
                 if known && !items.is_empty() { Outcome::resolved(None) } else { Outcome::unresolved() }
             }
             Role::Partial => {
-                if self.is_resolved(item(0)) {
-                    Outcome::resolved(None)
-                } else {
-                    Outcome::unresolved()
-                }
+                let known = items.first().is_some_and(|&function| self.is_resolved(function));
+                if known { Outcome::resolved(None) } else { Outcome::unresolved() }
             }
             Role::Forward { callee, pass: Pass::Later } if items.len() <= usize::from(callee) => {
                 self.ask(items, keywords, by, depth)
@@ -187,24 +179,7 @@ impl Machine<'_> {
             Role::Forward { callee, pass } => self.forward(usize::from(callee), pass, items, by, depth),
             Role::Rebuild => self.rebuild(items, by, depth),
             Role::Keyed(place) => self.keyed(place, items, keywords, by, depth),
-            Role::Instance => {
-                if let Value::Global(class) = item(0) {
-                    self.note_use(class, "instantiated", by, "", (item(0), Value::Unknown));
-                }
-                // `_reconstructor` hands the state to `__init__` of the base, if there is one.
-                if let (3, Value::Global(base)) = (items.len(), item(1))
-                    && self.names.get(base).is_some_and(|name| name.function != "object" && name.function != "tuple")
-                {
-                    self.note_use(base, "called", by, "", (item(1), Value::Unknown));
-                }
-                let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
-                Outcome::resolved(Some(self.instance_node(item(0), rest, Value::None)))
-            }
-            Role::NewObj => {
-                let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
-                Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)))
-            }
-            Role::NewObjEx => Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by))),
+            Role::Instance | Role::NewObj | Role::NewObjEx => self.make_instance(role, items, by),
             Role::ClassMaker => self.make_named_class(id, items, keywords, by, depth),
             Role::Container => self.ask(items, keywords, by, depth),
             Role::Reader(place) => {
@@ -220,6 +195,26 @@ impl Machine<'_> {
                     self.feed(item);
                 }
                 Outcome::plain(None)
+            }
+            Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_) | Role::Unmarshal => {
+                for &item in items {
+                    self.feed(item);
+                }
+                Outcome { value: None, arguments: "opaque" }
+            }
+            Role::Open => Outcome { value: None, arguments: self.open_mode(items, keywords) },
+            _ => Outcome::plain(None),
+        }
+    }
+
+    /// The functions that make text or bytes; None for any other.
+    fn evaluate_text(&mut self, id: u32, role: Role, items: &[Value], keywords: Value, by: By) -> Option<Outcome> {
+        let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
+        // Arguments by name change what text functions do.
+        let named = !matches!(keywords, Value::None) && self.cells.len(keywords) > 0;
+        Some(match role {
+            Role::Encode | Role::Decode | Role::Decoder if named => {
+                Outcome { value: None, arguments: if role == Role::Encode { "" } else { "data" } }
             }
             Role::StringMethod | Role::Function => {
                 let value = match role {
@@ -237,15 +232,30 @@ impl Machine<'_> {
             Role::Encode => Outcome::plain(self.encode(item(0), item(1))),
             Role::Decode => Outcome { value: self.decode(item(0), item(1)), arguments: "data" },
             Role::Decoder => Outcome { value: self.decode_by_name(id, items), arguments: "data" },
-            Role::Unpickle | Role::UnpickleTorch | Role::UnpickleArgument(_) | Role::Unmarshal => {
-                for &item in items {
-                    self.feed(item);
-                }
-                Outcome { value: None, arguments: "opaque" }
-            }
-            Role::Open => Outcome { value: None, arguments: self.open_mode(items, keywords) },
-            _ => Outcome::plain(None),
+            _ => return None,
+        })
+    }
+
+    /// The functions that make an instance without its constructor.
+    fn make_instance(&mut self, role: Role, items: &[Value], by: By) -> Outcome {
+        let item = |n: usize| items.get(n).copied().unwrap_or(Value::Unknown);
+        if role == Role::NewObjEx {
+            return Outcome::resolved(Some(self.instantiate(item(0), item(1), item(2), by)));
         }
+        let rest = self.cells.tuple(items.get(1..).unwrap_or_default());
+        if role == Role::NewObj {
+            return Outcome::resolved(Some(self.instantiate(item(0), rest, Value::None, by)));
+        }
+        if let Value::Global(class) = item(0) {
+            self.note_use(class, "instantiated", by, "", (item(0), Value::Unknown));
+        }
+        // `_reconstructor` hands the state to `__init__` of the base, if there is one.
+        if let (3, Value::Global(base)) = (items.len(), item(1))
+            && self.names.get(base).is_some_and(|name| name.function != "object" && name.function != "tuple")
+        {
+            self.note_use(base, "called", by, "", (item(1), Value::Unknown));
+        }
+        Outcome::resolved(Some(self.instance_node(item(0), rest, Value::None)))
     }
 
     /// The helpers that read and write attributes, items and modules; None for any other.

@@ -281,10 +281,19 @@ impl Cells {
         }
         let (mut chunks, mut chunk) = (Vec::new(), self.field(container, 2));
         while self.kind(chunk) == Some(Kind::Chunk) && self.look(self.len(chunk)).is_some() {
-            chunks.push((3_u64..).take(self.len(chunk)).map(|field| self.field(chunk, field)).collect::<Vec<_>>());
+            chunks.push((chunk, self.len(chunk)));
             chunk = self.field(chunk, 2);
         }
-        chunks.into_iter().rev().flatten().collect()
+        self.joined(&chunks)
+    }
+
+    /// The items of chunks, of which the last comes first.
+    fn joined(&self, chunks: &[(Value, usize)]) -> Vec<Value> {
+        let mut items = Vec::with_capacity(chunks.iter().map(|(_, len)| len).sum());
+        for &(chunk, len) in chunks.iter().rev() {
+            items.extend((3_u64..).take(len).map(|field| self.field(chunk, field)));
+        }
+        items
     }
 
     /// Number of items of a container.
@@ -341,11 +350,8 @@ impl Cells {
             return None;
         }
         self.look(len)?;
-        let run = |node: Value, first: u64, len: usize| -> Vec<Value> {
-            (first..).take(len).map(|field| self.field(node, field)).collect()
-        };
         match self.kind(container)? {
-            Kind::Tuple => Some(run(container, 2, len)),
+            Kind::Tuple => Some((2_u64..).take(len).map(|field| self.field(container, field)).collect()),
             Kind::List | Kind::Dict | Kind::Set => {
                 let mut chunks = Vec::new();
                 let mut chunk = self.field(container, 2);
@@ -355,11 +361,11 @@ impl Cells {
                     if self.kind(chunk) != Some(Kind::Chunk) || part == 0 || part > left {
                         return None;
                     }
-                    chunks.push(run(chunk, 3, part));
+                    chunks.push((chunk, part));
                     left = left.saturating_sub(part);
                     chunk = self.field(chunk, 2);
                 }
-                Some(chunks.into_iter().rev().flatten().collect())
+                Some(self.joined(&chunks))
             }
             _ => None,
         }
