@@ -123,6 +123,9 @@ def reviewed(names):
         for pattern, reason in rows[part].items():
             for key in filter(re.compile(pattern).fullmatch, names):
                 names[key] = table.merge(names[key], (REASONS.index(reason) + 1) << shift)
+    for key in filter(re.compile("|".join(rows["text"])).fullmatch, names):
+        if names[key] & table.VALUE:
+            names[key] = table.merge(names[key], table.EXECUTES << table.CALLED_SHIFT | table.EXECUTES << table.RESTORED_SHIFT | table.TEXT)
     for key in filter(re.compile(rows["native"]).match, names):
         if names[key] & table.COMPILED or package(key) in rows["native_packages"]:
             names[key] = table.merge(names[key], (REASONS.index("opens files") + 1) << table.CALLED_SHIFT)

@@ -203,6 +203,9 @@ class Names:
             home, target = self.release.resolve(module, name, module.imports)
             if home is not None and target in home.classes:
                 self.add(module.name, name, self.value(home.classes[target]))
+                for outer in (self.bases, self.restored):
+                    if f"{home.name} {target}" in outer:
+                        outer[f"{module.name} {name}"] = outer[f"{home.name} {target}"]
 
     def public(self, source, seen):
         module = self.modules.get(source)
